@@ -14,7 +14,6 @@ Choices, so that nobody has to guess them:
 """
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,55 +23,117 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from kerakd.errors import DataError
 
-# Grey scans of more than 8 bits. Pillow 12 and later name them I;16, older ones I.
-_DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+# Grey scans of more than 8 bits.
+DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+class ImageError(DataError):
+    """One image file that cannot be used; `reason` says why, in a few words."""
+
+    def __init__(self, path: str | os.PathLike, reason: str):
+        super().__init__(f"Cannot read {path}: {reason}.")
+        self.reason = reason
 
 
 @contextmanager
-def open_image(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """Open an image file; whatever is wrong with it becomes a `DataError`.
-
-    Pixels are decoded by who uses the image, inside the `with` block, so that a
-    truncated file is noticed there too.
-
-    Args:
-        path: The image file.
-
-    Yields:
-        The image at its first frame.
-
-    Raises:
-        DataError: The file is absent, empty, truncated, no image, or so large that it
-            could be a decompression bomb.
-    """
-    path = Path(path)
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever Pillow raises on bad bytes into an `ImageError`."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                yield image
-    except DataError:
+        yield
+    except ImageError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly any type on bad bytes
-        raise DataError(f"Cannot read {path}: {_reason(path, error)}.") from error
+    except Exception as error:  # the decoders of Pillow raise nearly any type
+        raise ImageError(path, _reason(path, error)) from error
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Why an image cannot be read, in a few words."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, IsADirectoryError):
         return "it is a folder, an image file was expected"
     if isinstance(error, PermissionError):
         return "no permission to read it"
-    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        limit = Image.MAX_IMAGE_PIXELS // 10**6
-        return f"it has more than {limit} million pixels (a decompression bomb?)"
-    if path.exists() and path.stat().st_size == 0:
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large()
+    if path.is_file() and path.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, UnidentifiedImageError):
         return "its content is no image"
-    return f"its pixels cannot be decoded ({str(error).splitlines()[0]})"
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
+    return f"its pixels cannot be decoded ({first_line})"
+
+
+def _too_large() -> str:
+    millions = Image.MAX_IMAGE_PIXELS / 1e6
+    return f"it has more than {millions:.3g} million pixels (a decompression bomb?)"
+
+
+def open_image(path: str | os.PathLike) -> Image.Image:
+    """Read an image file with all its pixels, upright, in the mode of the file.
+
+    Args:
+        path: The image file.
+
+    Returns:
+        The first frame, turned as its EXIF orientation says.
+
+    Raises:
+        ImageError: The file is absent, empty, truncated, no image, or so large that it
+            could be a decompression bomb.
+    """
+    path = Path(path)
+    with _naming(path), Image.open(path) as image:
+        # Pillow only warns between once and twice its limit; here the limit holds.
+        limit = Image.MAX_IMAGE_PIXELS
+        if limit is not None and image.width * image.height > limit:
+            raise ImageError(path, _too_large())
+        image.load()
+        return ImageOps.exif_transpose(image)
+
+
+def to_8_bit(image: Image.Image, mode: str, path: str | os.PathLike) -> Image.Image:
+    """Convert an image of any mode to 8-bit grey or RGB.
+
+    Args:
+        image: As `open_image` returned it.
+        mode: `"L"` or `"RGB"`.
+        path: Its file, for the error text.
+
+    Returns:
+        The image in `mode`.
+
+    Raises:
+        ImageError: The range of its pixels is not known.
+    """
+    path = Path(path)
+    with _naming(path):
+        if image.mode in DEEP_MODES:
+            image = _from_16_bit(image, path)
+        elif image.mode == "F":
+            raise ImageError(
+                path,
+                "its pixels are floating-point numbers of unknown range; save it with "
+                "8 or 16 bits per channel",
+            )
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+            image = Image.alpha_composite(black, image).convert("RGB")
+        elif image.mode not in ("1", "L", "RGB"):
+            image = image.convert("RGB")
+        return image.convert(mode)
+
+
+def _from_16_bit(image: Image.Image, path: Path) -> Image.Image:
+    """Scale 0..65535 to 0..255, rounding to nearest."""
+    pixels = np.asarray(image).astype(np.int64)
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise ImageError(
+            path,
+            f"its values span {pixels.min()} to {pixels.max()}, which is no 8- or "
+            "16-bit picture; save it with 8 or 16 bits per channel",
+        )
+    return Image.fromarray(((pixels * 255 + 32767) // 65535).astype(np.uint8))
 
 
 def decode(path: str | os.PathLike, channels: int) -> np.ndarray:
@@ -98,51 +159,8 @@ def decode(path: str | os.PathLike, channels: int) -> np.ndarray:
     """
     if channels not in (1, 3):
         raise DataError(f"channels must be 1 (grey) or 3 (RGB), not {channels!r}.")
-    with open_image(path) as image:
-        pixels = np.asarray(to_8_bit(image, "L" if channels == 1 else "RGB", path))
-        return pixels.reshape(*pixels.shape[:2], channels)
-
-
-def to_8_bit(image: Image.Image, mode: str, path: str | os.PathLike) -> Image.Image:
-    """Convert an opened image of any mode to `"L"` or `"RGB"`.
-
-    Args:
-        image: The image as opened.
-        mode: `"L"` or `"RGB"`.
-        path: Its file, for the error text.
-
-    Returns:
-        The upright 8-bit image.
-
-    Raises:
-        DataError: The pixels have no known range.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode in _DEEP_MODES:
-        image = _from_16_bit(image, path)
-    elif image.mode == "F":
-        raise DataError(
-            f"Cannot read {path}: its pixels are floating-point numbers of unknown "
-            "range; save it with 8 or 16 bits per channel."
-        )
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image).convert("RGB")
-    elif mode == "L" and image.mode not in ("1", "L", "RGB"):
-        image = image.convert("RGB")
-    return image.convert(mode)
-
-
-def _from_16_bit(image: Image.Image, path: str | os.PathLike) -> Image.Image:
-    """Scale 0..65535 to 0..255, rounding to nearest."""
-    pixels = np.asarray(image).astype(np.int64)
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise DataError(
-            f"Cannot read {path}: its values span {pixels.min()} to {pixels.max()}, "
-            "which is no 8- or 16-bit picture; save it with 8 or 16 bits per channel."
-        )
-    return Image.fromarray(((pixels * 255 + 32767) // 65535).astype(np.uint8))
+    image = to_8_bit(open_image(path), "L" if channels == 1 else "RGB", path)
+    return np.asarray(image).reshape(image.height, image.width, channels)
 
 
 def resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
