@@ -155,7 +155,8 @@ class Samples:
             unknown = [name for name in self.table["id"] if name not in splits]
             if unknown:
                 raise DataError(
-                    f"No split is given for {len(unknown)} samples: {first_of(unknown)}."
+                    f"No split is given for {len(unknown)} samples: "
+                    f"{first_of(unknown)}."
                 )
             splits = [splits[name] for name in self.table["id"]]
         return replace(self, table=self.table.assign(split=list(splits)))
