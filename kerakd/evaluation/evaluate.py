@@ -1,6 +1,6 @@
 """One call from a model and a data set to its metrics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ def evaluate(
     data: Any,
     class_names: Sequence[str] | None = None,
     *,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | None = None,
     key: str = "student",
 ) -> dict[str, Any]:
     """Evaluate a classifier on labelled pictures.
@@ -32,7 +32,8 @@ def evaluate(
             metric.
         class_names: One name for each class; by default `data.class_names`, and
             `"0"`, `"1"`, ... where the data know none.
-        progress: Called after each batch with the number of pictures done so far.
+        progress: Whether to show a progress bar; by default for more than 500 pictures
+            on a terminal.
         key: Which pictures the model gets where they come by routing key.
 
     Returns:

@@ -1,13 +1,15 @@
 """Logits of one model over a whole data set."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kerakd.errors import DataError, ModelError
 from kerakd.evaluation.batches import labelled_batches, route, table_order
+
+_MANY = 500  # pictures: below, a progress bar would only flash
 
 
 class Collected(NamedTuple):
@@ -21,7 +23,7 @@ class Collected(NamedTuple):
 def predict_logits(
     model: Any,
     data: Any,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | None = None,
     *,
     key: str = "student",
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +42,8 @@ def predict_logits(
             `kerakd.data.ImageBatches`, or a tuple `(x, y)` of arrays.
             `y` are class indices or one-hot rows. `x` may be a dict with the keys
             `"student"` and `"teacher"`.
-        progress: Called after each batch with the number of pictures done so far.
+        progress: Whether to show a progress bar; by default for more than 500 pictures
+            on a terminal.
         key: Which pictures of such a dict the model gets.
 
     Returns:
@@ -60,15 +63,15 @@ def predict_logits(
 def collect(
     model: Any,
     data: Any,
-    progress: Callable[[int], None] | None = None,
+    progress: bool | None = None,
     *,
     key: str = "student",
 ) -> Collected:
     """As `predict_logits`, with the sample weights that the data carry."""
+    require_logits(model)
     run = forward_of(model)
     logits, labels, weights = [], [], []
-    done = 0
-    for x, y, w in labelled_batches(data):
+    for x, y, w in _with_bar(labelled_batches(data), data, progress):
         batch = check_logits(run(route(x, key)))
         if len(batch) != len(y) or (logits and batch.shape[1] != logits[0].shape[1]):
             raise ModelError(
@@ -78,9 +81,6 @@ def collect(
         logits.append(batch)
         labels.append(y)
         weights.append(w)
-        done += len(y)
-        if progress is not None:
-            progress(done)
     if not logits:
         raise DataError("There are no pictures to evaluate on: the data are empty.")
     result = Collected(
@@ -122,6 +122,28 @@ def forward_of(model: Any) -> Callable[[Any], Any]:
     )
 
 
+def require_logits(model: Any) -> None:
+    """Refuse a Keras model (or a Distiller's student) that ends in probabilities.
+
+    Of a subclassed model or another callable nothing can be seen, and it passes.
+
+    Raises:
+        ModelError: The model's graph ends in a softmax or sigmoid.
+    """
+    model = getattr(model, "student", model)
+    keras = sys.modules.get("keras")
+    if keras is None or not isinstance(model, keras.Model):
+        return
+    from kerakd.models import ends_in_logits
+
+    ends = ends_in_logits(model)
+    if not ends:
+        raise ModelError(
+            f"The model {model.name!r} gives probabilities, not logits ({ends.reason});"
+            " use kerakd.models.with_logits(model)."
+        )
+
+
 def check_logits(output: Any) -> np.ndarray:
     """Logits as float32 of shape (B, C), or a sentence saying what came instead.
 
@@ -157,6 +179,29 @@ def check_logits(output: Any) -> np.ndarray:
             "infinite): the training diverged or the exported file is broken."
         )
     return logits
+
+
+def _with_bar(batches: Iterator, data: Any, progress: bool | None) -> Iterator:
+    """The same batches, counted in pictures by a progress bar where one is wanted."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    total = _count(data)
+    console = Console(stderr=True)
+    if progress is None:
+        progress = console.is_terminal and (total or 0) > _MANY
+    with Progress(console=console, transient=True, disable=not progress) as bar:
+        task = bar.add_task("Evaluating", total=total)
+        for batch in batches:
+            yield batch
+            bar.advance(task, len(batch[1]))
+
+
+def _count(data: Any) -> int | None:
+    """How many pictures there are, where that is known without a look at them."""
+    if isinstance(data, tuple):
+        return len(data[1]) if len(data) > 1 else None
+    return len(data.samples) if hasattr(data, "samples") else None
 
 
 def _refuse_probabilities(logits: np.ndarray) -> None:

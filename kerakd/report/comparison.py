@@ -14,7 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from kerakd.errors import DataError, ModelError, RecipeError
 from kerakd.evaluation.batches import labelled_batches, route, table_order
 from kerakd.evaluation.classification import class_logits, probabilities
-from kerakd.evaluation.logits import check_logits, forward_of
+from kerakd.evaluation.logits import check_logits, forward_of, require_logits
 from kerakd.report.style import (
     INK,
     MUTED,
@@ -169,8 +169,15 @@ def _slice(x: Any, k: int) -> Any:
 
 
 def _logits(model: Any, x: Any, role: str) -> np.ndarray:
-    logits = class_logits(check_logits(forward_of(model)(x)))
+    require_logits(model)
+    model = getattr(model, "student", model)
     count = len(next(iter(x.values())) if isinstance(x, dict) else x)
+    if hasattr(model, "inputs"):
+        # As in training: a network of another input size or channels gets its own.
+        from kerakd.distillation.teachers import fit_to_input
+
+        x = fit_to_input(x, model)
+    logits = class_logits(check_logits(forward_of(model)(x)))
     if len(logits) != count:
         raise ModelError(
             f"The {role} gave {len(logits)} rows of logits for {count} pictures."

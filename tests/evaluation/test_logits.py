@@ -108,11 +108,20 @@ def test_one_output_keeps_one_column():
     assert logits.shape == (7, 1)
 
 
-def test_progress_counts_pictures():
-    seen = []
-    data = tf.data.Dataset.from_tensor_slices((PICTURES, LABELS)).batch(3)
-    predict_logits(mean_rows, data, seen.append)
-    assert seen == [3, 6, 7]
+def test_a_bar_is_shown_only_when_asked_or_long(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes the capture for a terminal
+    predict_logits(mean_rows, (PICTURES, LABELS))
+    assert capsys.readouterr().err == ""
+    predict_logits(mean_rows, (PICTURES, LABELS), progress=True)
+    assert "Evaluating" in capsys.readouterr().err
+
+
+def test_a_model_with_a_softmax_or_sigmoid_is_refused_with_the_remedy(model):
+    for units, activation in ((3, "softmax"), (1, "sigmoid")):
+        layer = keras.layers.Dense(units, activation=activation)
+        ending = keras.Sequential([model, layer])
+        with pytest.raises(ModelError, match=f"{activation}.*with_logits"):
+            predict_logits(ending, (PICTURES, LABELS))
 
 
 @pytest.mark.parametrize(
