@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kerakd.data.groups import Groups, assign_groups, first_of
+from kerakd.data.remarks import remarks
 from kerakd.errors import DataError, nearest
 from kerakd.files import read_json, replacing
 
@@ -118,6 +119,11 @@ class Samples:
                 number = labels.value_counts()
                 counted[split] = {c: int(number.get(c, 0)) for c in self.class_names}
         return counted
+
+    @property
+    def remarks(self) -> list[str]:
+        """The notes as sentences for a person; empty where all was as expected."""
+        return remarks(self.notes)
 
     def subset(self, split: str) -> "Samples":
         """The samples of one split, in table order; maybe none.

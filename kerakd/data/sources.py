@@ -114,6 +114,7 @@ def _kaggle(source: str, data: Path | None, given: bool) -> Path:
 
 def _download(handle: str, owner: str, slug: str) -> Path:
     import kagglehub
+    import requests
     from kagglehub.exceptions import (
         BackendError,
         CredentialError,
@@ -133,10 +134,12 @@ def _download(handle: str, owner: str, slug: str) -> Path:
         NotFoundError,
         UnauthenticatedError,
     ) as error:
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if isinstance(error, requests.ConnectionError | requests.Timeout):
+            reason = "Kaggle cannot be reached"
         raise DataError(
-            f"Cannot get the Kaggle data set {handle}, which is not in kagglehub's "
-            f"cache either ({type(error).__name__}: {first_line[:200]}). Download it "
-            f"from www.kaggle.com/datasets/{owner}/{slug}, unpack it, and give its "
-            f"folder with --data FOLDER.\n{EXPECTED_TREE}"
+            f"Cannot get the Kaggle data set {handle} ({reason}), and it is not in "
+            "kagglehub's cache. Download it from "
+            f"www.kaggle.com/datasets/{owner}/{slug}, unpack it, and give its folder "
+            f"with --data FOLDER.\n{EXPECTED_TREE}"
         ) from error

@@ -62,6 +62,9 @@ def split(
     kerakd.data.save_splits(samples, "runs/first/splits.json")
     ```
     """
+    if isinstance(seed, bool) or seed != int(seed) or not 0 <= seed < 2**32:
+        raise DataError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
+    seed = int(seed)
     if groups is not None:
         samples = samples.with_groups(groups)
     official = _official_splits(samples)
