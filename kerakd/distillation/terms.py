@@ -1,0 +1,94 @@
+"""One distillation loss inside a Distiller: what it compares, and how it is reduced."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kerakd.distillation import schedules
+from kerakd.distillation.projector import Projector
+from kerakd.distillation.teachers import Teachers
+
+
+class Term:
+    """A loss, what it reads, and its name in the logs.
+
+    Args:
+        loss: A `keras.losses.Loss` or a `keras.distillation.DistillationLoss`.
+        projector: Brings the student's features to the teacher's shape, or `None`.
+        name: Name in the logs.
+    """
+
+    def __init__(self, loss: Any, projector: Projector | None, name: str):
+        self.loss = loss
+        self.projector = projector
+        self.name = name
+
+    def __call__(
+        self,
+        teachers: Teachers,
+        answers: list,
+        y_pred: Any,
+        features: dict[str, Any],
+        sample_weight: Any,
+    ) -> Any:
+        """The term's value on a batch, a scalar."""
+        teacher = self._of_teachers(teachers, answers)
+        name = getattr(self.loss, "student_layer_name", None)
+        student = y_pred if name is None else features[name]
+        if self.projector is not None:
+            teacher, student = self.projector.align(teacher, student)
+        if isinstance(self.loss, keras.distillation.DistillationLoss):
+            return _keras_distillation(self.loss, teacher, student, sample_weight)
+        output = getattr(self.loss, "output", None)
+        if output is not None:
+            teacher, student = teacher[output], student[output]
+            sample_weight = _pick(sample_weight, output)
+        return _sum_over_outputs(self.loss, teacher, student, sample_weight)
+
+    def _of_teachers(self, teachers: Teachers, answers: list) -> Any:
+        name = getattr(self.loss, "teacher_layer_name", None)
+        if name is not None:
+            return answers[getattr(self.loss, "teacher_index", 0)][1][name]
+        temperature = schedules.current(getattr(self.loss, "temperature", 1.0))
+        return teachers.combine([outputs for outputs, _ in answers], temperature)
+
+
+def _pick(sample_weight: Any, output: str | int) -> Any:
+    if isinstance(sample_weight, dict | list | tuple):
+        return sample_weight[output]
+    return sample_weight
+
+
+def _sum_over_outputs(loss: Any, teacher: Any, student: Any, weights: Any) -> Any:
+    teachers, students = keras.tree.flatten(teacher), keras.tree.flatten(student)
+    if not isinstance(weights, dict | list | tuple):
+        weights = [weights] * len(students)
+    else:
+        weights = keras.tree.flatten(weights)
+    total = 0.0
+    for one_teacher, one_student, weight in zip(
+        teachers, students, weights, strict=True
+    ):
+        total = total + loss(one_teacher, one_student, sample_weight=weight)
+    return total
+
+
+def _keras_distillation(loss: Any, teacher: Any, student: Any, weights: Any) -> Any:
+    """A Keras `DistillationLoss`, which knows no sample weights, with them.
+
+    Such a loss gives the mean over a batch. Applied to one sample at a time it gives
+    what a weight can be multiplied with; without weights one call does.
+    """
+    loss.validate_outputs(teacher, student)
+    if weights is None:
+        return loss.compute_loss(teacher, student)
+
+    def one(pair):
+        return loss.compute_loss(
+            *keras.tree.map_structure(lambda t: ops.expand_dims(t, 0), pair)
+        )
+
+    values = ops.vectorized_map(one, (teacher, student))
+    weights = ops.cast(ops.reshape(weights, (-1,)), values.dtype)
+    return ops.mean(values * weights)
