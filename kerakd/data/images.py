@@ -258,7 +258,9 @@ def _look_at_all(paths: list[Path], progress: bool | None) -> list[tuple]:
         progress = console.is_terminal and len(paths) > _MANY
     pool = ThreadPoolExecutor(min(16, 2 * (os.cpu_count() or 1)))
     try:
-        with Progress(console=console, transient=True, disable=not progress) as bar:
+        with Progress(
+            console=console, transient=console.is_terminal, disable=not progress
+        ) as bar:
             looks = pool.map(_look_at, paths)
             return list(bar.track(looks, len(paths), description="Checking images"))
     finally:
