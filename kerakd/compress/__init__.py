@@ -1,0 +1,30 @@
+"""The compress room: from a Keras model to a checked file for LiteRT.
+
+Names are loaded when first used: `LiteRTModel`, `benchmark` and `read_metadata` need no
+TensorFlow, `quantize` does.
+"""
+
+import importlib
+
+_NAMES = {
+    "quantize": "kerakd.compress.convert",
+    "Export": "kerakd.compress.convert",
+    "LiteRTModel": "kerakd.compress.interpreter",
+    "verify": "kerakd.compress.agreement",
+    "benchmark": "kerakd.compress.timing",
+    "read_metadata": "kerakd.compress.metadata",
+}
+
+__all__ = [*_NAMES]
+
+
+def __getattr__(name: str):
+    if name not in _NAMES:
+        raise AttributeError(f"module 'kerakd.compress' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

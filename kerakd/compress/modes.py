@@ -1,0 +1,20 @@
+"""What an exported file can store its weights in."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """What a mode stores a weight in, and how far its logits may stray."""
+
+    weight_bytes: int
+    # Largest difference of logits over the largest logit. It tells a broken file from
+    # a rounded one; how good a rounded one is, `verify` says on real images.
+    tolerance: float
+
+
+MODES = {
+    "float32": Mode(4, 1e-3),
+    "float16": Mode(2, 5e-2),
+    "dynamic": Mode(1, 5e-1),
+}
