@@ -39,7 +39,7 @@ def remarks(notes: dict) -> list[str]:
         lines.append(f"Files passed over: {', '.join(counted)} (such as {examples}).")
     if notes.get("bad"):
         bad = [f"{entry['id']} ({entry['reason']})" for entry in notes["bad"]]
-        lines.append(f"Left out, {len(bad)} bad files: {first_of(bad)}.")
+        lines.append(f"Bad files left out ({len(bad)}): {first_of(bad)}.")
     if notes.get("dim_16_bit"):
         dim = notes["dim_16_bit"]
         lines.append(

@@ -1,6 +1,5 @@
 """The table of samples that every later step starts from."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ import pandas as pd
 from kerakd.data.groups import Groups, assign_groups, first_of
 from kerakd.data.remarks import remarks
 from kerakd.errors import DataError, nearest
-from kerakd.files import read_json, replacing
+from kerakd.files import read_json, replacing, write_json
 
 COLUMNS = ("id", "path", "label", "group", "split", "width", "height", "mode")
 SPLITS = ("train", "validation", "test")
@@ -199,11 +198,10 @@ class Samples:
             "class_names": list(self.class_names),
             "notes": self.notes,
         }
-        # Both are complete on the disk before either takes its name.
-        with replacing(path) as table, replacing(path.with_suffix(".json")) as beside:
+        # Neither file takes its name before the other is written out.
+        with replacing(path) as table:
             self.table.to_csv(table, index=False, encoding="utf-8", lineterminator="\n")
-            text = json.dumps(header, indent=2, ensure_ascii=False, allow_nan=False)
-            beside.write_text(text + "\n", encoding="utf-8")
+            write_json(path.with_suffix(".json"), header)
         return path
 
     @classmethod

@@ -4,11 +4,11 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import combinations
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
 from kerakd.data.groups import Groups, first_of
 from kerakd.data.samples import SPLITS, Samples
@@ -62,7 +62,7 @@ def split(
     kerakd.data.save_splits(samples, "runs/first/splits.json")
     ```
     """
-    if isinstance(seed, bool) or seed != int(seed) or not 0 <= seed < 2**32:
+    if not _is(seed, Integral) or not 0 <= seed < 2**32:
         raise DataError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
     seed = int(seed)
     if groups is not None:
@@ -102,6 +102,11 @@ def _official_splits(samples: Samples) -> list[str]:
     return [name for name in SPLITS if name in present]
 
 
+def _is(value: object, kind: type) -> bool:
+    """Whether a value is a number of that kind; False and True are not."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
 def _wanted(
     validation: float | None, test: float | None, official: list[str]
 ) -> dict[str, float]:
@@ -113,9 +118,11 @@ def _wanted(
         )
     wanted = {}
     for name, fraction in (("test", test), ("validation", validation)):
-        if fraction is None or fraction == 0 or name in official:
+        if fraction is None or name in official:
             continue
-        if isinstance(fraction, bool) or not 0 < fraction < 1:
+        if _is(fraction, Real) and fraction == 0:
+            continue
+        if not _is(fraction, Real) or not 0 < fraction < 1:
             raise DataError(
                 f"{name} must be a fraction between 0 and 1, such as 0.2, "
                 f"not {fraction!r}."
@@ -198,6 +205,9 @@ def _candidates(
     pool: pd.DataFrame, number: int, seed: int, grouped: bool, max_folds: int
 ) -> Iterator[np.ndarray]:
     """Boolean masks over `pool` of about `number` rows, by scikit-learn."""
+    # Imported here: it takes seconds, and reading splits from a file needs none of it.
+    from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
     rows = np.arange(len(pool))
     if not grouped:
         _, chosen = train_test_split(

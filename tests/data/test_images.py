@@ -165,7 +165,7 @@ def test_bad_files_are_left_out_only_when_asked(tmp_path):
     assert bad.keys() == {f"B/{name}" for name in reasons}
     for name, reason in reasons.items():
         assert reason in bad[f"B/{name}"]
-    assert any(line.startswith("Left out, 6 bad files") for line in samples.remarks)
+    assert any(line.startswith("Bad files left out (6)") for line in samples.remarks)
 
 
 def test_many_bad_files_are_counted(tmp_path):

@@ -164,10 +164,12 @@ def test_three_groups_a_class_fill_three_splits(seed):
         ({"validation": 1.0}, "validation must be a fraction"),
         ({"validation": -0.1}, "validation must be a fraction"),
         ({"validation": True}, "validation must be a fraction"),
+        ({"validation": "0.2"}, "validation must be a fraction"),
         ({"test": 20}, "test must be a fraction"),
         ({"validation": 0.5, "test": 0.5}, "nothing for training"),
         ({"seed": -1}, "seed must be an integer"),
         ({"seed": 0.5}, "seed must be an integer"),
+        ({"seed": "a"}, "seed must be an integer"),
     ],
 )
 def test_options_out_of_range(options, message):
