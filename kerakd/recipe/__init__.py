@@ -1,0 +1,26 @@
+"""One experiment, typed and validated; read from a page of YAML.
+
+Nothing here loads TensorFlow, so a mistake in a recipe is told at once.
+"""
+
+from kerakd.recipe.load import load_recipe, recipe_from, save_recipe
+from kerakd.recipe.schema import (
+    DataSection,
+    DistillationSection,
+    ExportSection,
+    NetworkSection,
+    Recipe,
+    TeacherSection,
+)
+
+__all__ = [
+    "DataSection",
+    "DistillationSection",
+    "ExportSection",
+    "NetworkSection",
+    "Recipe",
+    "TeacherSection",
+    "load_recipe",
+    "recipe_from",
+    "save_recipe",
+]

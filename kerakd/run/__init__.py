@@ -1,0 +1,24 @@
+"""A recipe in, a finished run folder out: the one place where all rooms meet.
+
+Names are loaded when first used; the first use loads TensorFlow.
+"""
+
+import importlib
+
+_NAMES = {
+    "run_recipe": "kerakd.run.experiment",
+}
+
+__all__ = list(_NAMES)
+
+
+def __getattr__(name: str):
+    if name not in _NAMES:
+        raise AttributeError(f"module 'kerakd.run' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,274 @@
+"""`run_recipe`: data, teacher, students, test, export and report, in this order."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import kerakd
+from kerakd import models
+from kerakd.compress import LiteRTModel, quantize, verify
+from kerakd.compress import benchmark as benchmark_litert
+from kerakd.evaluation import predict_logits, write_predictions
+from kerakd.files import read_json, write_json
+from kerakd.recipe import Recipe, overrides, save_recipe
+from kerakd.run import judging, networks, surroundings
+from kerakd.run.folder import Folder
+from kerakd.run.job import Job
+from kerakd.run.judging import Candidate
+from kerakd.run.pages import write_pages
+from kerakd.run.samples import PHANTOM, prepare_samples, warnings_of
+from kerakd.run.sweep import seed_folder, sweep, variants
+from kerakd.run.teaching import (
+    Teacher,
+    copy_whole,
+    get_student,
+    get_teacher,
+    rehearse,
+    student_file,
+)
+from kerakd.run.timing import milliseconds_per_image
+
+
+def run_recipe(
+    recipe: Recipe,
+    out: str | os.PathLike,
+    *,
+    data: str | os.PathLike | None = None,
+    weights: str | os.PathLike | None = None,
+    recipe_folder: str | os.PathLike | None = None,
+    resume: bool = False,
+    sweeps: Sequence[tuple[str, list[Any]]] = (),
+    teacher_only: bool = False,
+    command: str | None = None,
+    verbose: int | str = "auto",
+    say: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Carry out a recipe and leave a finished run folder.
+
+    The folder holds the resolved `recipe.yaml`, `samples.csv`, `splits.json`, the
+    models, `history_*.csv`, `metrics.json`, `predictions.csv`,
+    `student_float32.tflite`, `figures/`, `report.html` and `model_card.md`. Whatever
+    has to be chosen is chosen on the validation set; the test set is touched once, at
+    the end.
+
+    ```python
+    recipe = kerakd.recipe.load_recipe("experiments/brain_tumor_mri_cpu.yaml")
+    metrics = kerakd.run.run_recipe(recipe, "runs/mri", data="data/brain-tumor-mri")
+    print(metrics["models"]["student"]["test"]["accuracy"])
+    ```
+
+    Args:
+        recipe: What to do.
+        out: The run folder; new or empty, unless `resume`.
+        data: As in `kerakd.data.resolve`.
+        weights: A folder in which weights files are looked for.
+        recipe_folder: The folder of the recipe's page, searched first.
+        resume: Whether a run of the same recipe in `out` is taken up: what is finished
+            is kept, a training goes on from its last checkpoint.
+        sweeps: Keys and their values; one student is trained for each combination, and
+            the run goes on with the one that validation prefers.
+        teacher_only: Whether to stop when the teacher is trained; the test set is not
+            touched then.
+        command: How the run was started, for the report.
+        verbose: As in `keras.Model.fit`.
+        say: Is told what the run does.
+
+    Returns:
+        What is in `metrics.json`.
+
+    Raises:
+        KerakdError: Something in the recipe, the data or the folder cannot be used; a
+            new run leaves nothing behind where that shows before the first training.
+    """
+    grid = overrides.grid(sweeps) if sweeps else []
+    recipes = variants(recipe, grid)
+    folder = Folder.claim(out, recipe, resume)
+    if folder.finished("report") and not teacher_only:
+        say(f"The run in {folder.path} is finished.")
+        return read_json(folder / "metrics.json")
+    with folder.or_nothing():
+        say("Reading the data")
+        with folder.stage("data"):
+            samples = prepare_samples(recipe, folder, data)
+        places = networks.weights_places(recipe_folder, weights)
+        job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
+        rehearse(job, recipes)
+        folder.pledge("sweep", grid, "--sweep")
+
+    say("Teacher")
+    with folder.stage("teacher"):
+        teacher = get_teacher(job)
+        taught = judging.candidate(job, recipe.seed, teacher.models)
+    metrics = _frame(job, command)
+    metrics["models"]["teacher"] = _describe(teacher.models, teacher.title, taught)
+    if teacher_only:
+        metrics["seconds"] = folder.seconds
+        write_json(folder / "metrics.json", metrics)
+        return metrics
+
+    if grid:
+        with folder.stage("sweep"):
+            recipe, told = sweep(job, teacher, grid, recipes, say)
+        metrics["sweep"] = told
+        save_recipe(recipe, folder / "recipe_chosen.yaml")
+    students = _students(job, recipe, teacher, say)
+
+    say("Export")
+    student = judging.best(students["student"])
+    with folder.stage("export"):
+        metrics["export"] = _export(job, student)
+    say("Test")
+    with folder.stage("evaluation"):
+        logits = _test(job, recipe, metrics, teacher, taught, students)
+    metrics["seconds"] = folder.seconds
+    write_json(folder / "metrics.json", metrics)
+    say("Report")
+    with folder.stage("report"):
+        write_pages(job, recipe, teacher, student, logits)
+    return metrics
+
+
+def _students(
+    job: Job, recipe: Recipe, teacher: Teacher, say: Callable[[str], None]
+) -> dict[str, list[Candidate]]:
+    """All students of a run by role, one for each seed."""
+    roles = {"student": teacher} | ({"baseline": None} if recipe.baseline else {})
+    found: dict[str, list[Candidate]] = {role: [] for role in roles}
+    titles = {"student": "Student", "baseline": "The same student without a teacher"}
+    for seed in recipe.seeds:
+        for role, teaches in roles.items():
+            of_seed = f", seed {seed}" if len(recipe.seeds) > 1 else ""
+            say(titles[role] + of_seed)
+            out = seed_folder(job, seed)
+            with job.folder.stage(role):
+                model = get_student(job, recipe, teaches, seed, out)
+                found[role].append(judging.candidate(job, seed, [model]))
+    for role, candidates in found.items():
+        chosen = seed_folder(job, judging.best(candidates).seed)
+        for name in (student_file(role == "student"), f"history_{role}.csv"):
+            copy_whole(chosen / name, job.folder / name)
+    return found
+
+
+def _export(job: Job, student: Candidate) -> dict[str, Any]:
+    """The student's file for LiteRT, compared with Keras on the validation images."""
+    (model,) = student.models
+    pictures = job.pictures("validation", student.shape)
+    path = job.folder / "student_float32.tflite"
+    export = quantize(
+        model,
+        "float32",
+        pictures,
+        path=path,
+        class_names=job.class_names,
+        provenance={"recipe": job.recipe.name, "seed": student.seed},
+    )
+    report = verify(model, path, pictures)
+    return {"path": path.name, "bytes": export.bytes, **report}
+
+
+def _test(
+    job: Job,
+    recipe: Recipe,
+    metrics: dict[str, Any],
+    teacher: Teacher,
+    taught: Candidate,
+    students: Mapping[str, list[Candidate]],
+) -> dict[str, np.ndarray]:
+    """Touch the test set: metrics of every model, `predictions.csv`."""
+    logits = {"teacher": judging.logits_of(job, teacher.models, "test", teacher.shape)}
+    known = metrics["models"]
+    known["teacher"]["test"] = judging.metrics_of(job, logits["teacher"], "test")
+    spreads = {}
+    for role, candidates in students.items():
+        said = {
+            c.seed: judging.logits_of(job, c.models, "test", c.shape)
+            for c in candidates
+        }
+        tests = [judging.metrics_of(job, one, "test") for one in said.values()]
+        chosen = judging.best(candidates)
+        logits[role] = said[chosen.seed]
+        title = networks.describe_network(recipe.student, chosen.shape)
+        known[role] = _describe(chosen.models, title, chosen)
+        known[role]["test"] = judging.metrics_of(job, logits[role], "test")
+        if len(candidates) > 1:
+            known[role]["seed"] = chosen.seed
+            spreads[role] = judging.over_seeds(candidates, tests)
+            known[role] |= spreads[role]
+    logits["student_float32"] = _test_export(job, metrics, students)
+    metrics["distillation"] = {
+        "student_loss_weight": recipe.distillation.student_loss_weight,
+        "temperature": recipe.distillation.temperature,
+        "losses": recipe.distillation.losses,
+        "agreement_with_teacher": {
+            role: judging.agreement(logits[role], logits["teacher"])
+            for role in students
+        },
+        **judging.whether_it_helped(spreads.get("student"), spreads.get("baseline")),
+    }
+    test = job.samples.subset("test")
+    write_predictions(
+        job.folder / "predictions.csv", test.ids, test.labels, logits, job.class_names
+    )
+    return logits
+
+
+def _test_export(
+    job: Job, metrics: dict[str, Any], students: Mapping[str, list[Candidate]]
+) -> np.ndarray:
+    student = judging.best(students["student"])
+    path = job.folder / metrics["export"]["path"]
+    litert = LiteRTModel(path)
+    logits, _ = predict_logits(litert, job.pictures("test", student.shape))
+    known = metrics["models"]["student"]
+    metrics["models"]["student_float32"] = {
+        "title": "the same, LiteRT float32",
+        "parameters": known["parameters"],
+        "megabytes": metrics["export"]["bytes"] / 1e6,
+        "multiply_adds": known["multiply_adds"],
+        "ms_per_image": benchmark_litert(path)["median_ms"],
+        "test": judging.metrics_of(job, logits, "test"),
+    }
+    return logits
+
+
+def _describe(members: Sequence[Any], title: str, judged: Candidate) -> dict[str, Any]:
+    """What is told of a Keras model, or of an ensemble's members together."""
+    return {
+        "title": title,
+        "parameters": judging.total(members, models.parameters),
+        "megabytes": judging.total(members, _bytes) / 1e6,
+        "multiply_adds": judging.total(members, models.multiply_adds),
+        "ms_per_image": judging.total(members, milliseconds_per_image),
+        "validation": judged.validation,
+    }
+
+
+def _bytes(model: Any) -> int:
+    """Size of the weights."""
+    return sum(np.asarray(weight).nbytes for weight in model.get_weights())
+
+
+def _frame(job: Job, command: str | None) -> dict[str, Any]:
+    recipe, samples = job.recipe, job.samples
+    return {
+        "kerakd": kerakd.__version__,
+        "name": recipe.name,
+        "task": recipe.task,
+        "phantom": recipe.data.source == PHANTOM,
+        "seed": recipe.seed,
+        "seeds": recipe.seeds,
+        "class_names": job.class_names,
+        "data": {
+            "source": recipe.data.source,
+            "counts": samples.counts,
+            "notes": samples.notes,
+        },
+        "models": {},
+        "versions": surroundings.versions(),
+        "machine": surroundings.machine(),
+        "command": command,
+        "warnings": job.warnings,
+    }

@@ -1,0 +1,104 @@
+"""The first stage of a run: the table of samples and its splits."""
+
+import inspect
+import os
+from pathlib import Path
+
+import numpy as np
+
+from kerakd.data import Samples, load_images, resolve, save_splits, split
+from kerakd.data.phantom import PATIENT_PATTERN, write_phantom
+from kerakd.data.remarks import remarks
+from kerakd.errors import DataError, RecipeError, nearest
+from kerakd.recipe import Recipe
+from kerakd.run.folder import Folder
+
+PHANTOM = "phantom"
+
+
+def prepare_samples(
+    recipe: Recipe, folder: Folder, data: str | os.PathLike | None
+) -> Samples:
+    """The samples of a recipe with their splits; taken up where a run has them.
+
+    Args:
+        recipe: What is run.
+        folder: Where `samples.csv` and `splits.json` are or will be; phantom pictures
+            are made in `phantom/` in it.
+        data: The folder of `--data`.
+
+    Raises:
+        DataError: The images cannot be found, read, or split.
+    """
+    root = _root(recipe, folder, data)
+    if folder.finished("data"):
+        return Samples.load(folder / "samples.csv", root=root)
+    section = recipe.data
+    phantom = section.source == PHANTOM
+    samples = load_images(
+        root,
+        aliases=section.aliases,
+        skip_bad=section.skip_bad,
+        classes=section.classes,
+        groups=section.groups or (PATIENT_PATTERN if phantom else None),
+    )
+    samples = split(
+        samples, validation=section.validation, test=section.test, seed=recipe.seed
+    )
+    if section.limit is not None:
+        samples = limit(samples, section.limit, recipe.seed)
+    _check_complete(samples, root)
+    # A table that came through a file and one that did not are the same table.
+    samples.save(folder / "samples.csv")
+    save_splits(samples, folder / "splits.json")
+    return samples
+
+
+def limit(samples: Samples, count: int, seed: int) -> Samples:
+    """At most `count` images of each class in each split, drawn by the seed."""
+    generator = np.random.default_rng(seed)
+    table = samples.table
+    kept = []
+    for _, rows in table.groupby(["split", "label"], sort=True):
+        places = rows.index.to_numpy()
+        kept.append(generator.permutation(places)[:count])
+    return samples.take(np.sort(np.concatenate(kept))).with_notes(limit=count)
+
+
+def warnings_of(samples: Samples) -> list[str]:
+    """What a reader of the figures has to know about the data."""
+    lines = remarks(samples.notes)
+    if "limit" in samples.notes:
+        lines.append(
+            f"At most {samples.notes['limit']} images of each class in each split were "
+            "used: a trial, not a result."
+        )
+    return lines
+
+
+def _root(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) -> Path:
+    if recipe.data.source != PHANTOM:
+        return resolve(recipe.data.source, data)
+    known = [
+        name
+        for name, parameter in inspect.signature(write_phantom).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name != "progress"
+    ]
+    for key in recipe.data.phantom:
+        if key not in known:
+            raise RecipeError(f"Unknown key 'data.phantom.{key}'. {nearest(key, known)}")
+    # One that is there already, from a run that is resumed, is left as it is.
+    return write_phantom(folder / PHANTOM, **recipe.data.phantom)
+
+
+def _check_complete(samples: Samples, root: Path) -> None:
+    """Every split is there; a split without a class was told by the loader."""
+    missing = [s for s in ("train", "validation", "test") if s not in samples.counts]
+    if missing:
+        remedy = "set `data.test: 0.2` in the recipe, or add a folder of test images"
+        if "test" not in missing:
+            remedy = "set `data.validation: 0.2` in the recipe"
+        raise DataError(
+            f"{root} has no {' and no '.join(missing)} images, which a run needs; "
+            f"{remedy}."
+        )
