@@ -5,6 +5,7 @@ import importlib
 _NAMES = {
     "Distiller": "distiller",
     "DistillationLoss": "base",
+    "TeacherCache": "cache",
     "KLDivergence": "logits",
     "Hint": "features",
     "Projector": "projector",

@@ -34,6 +34,17 @@ def is_model(model: Any, role: str) -> None:
         )
 
 
+def gives_logits(model: keras.Model, role: str) -> None:
+    """Refuse a model that ends in probabilities."""
+    is_logits, reason = ends_in_logits(model)
+    if not is_logits:
+        raise ModelError(
+            f"The {role} {model.name!r} gives probabilities ({reason}), but "
+            "distillation needs logits; build it without that activation, or pass "
+            f"kerakd.models.with_logits({role})."
+        )
+
+
 def weights(values: Any, count: int, name: str) -> list[float]:
     """Weights of the losses: numbers of at least 0, one for each."""
     if values is None:
@@ -113,14 +124,8 @@ def teacher_and_student(
             "Teacher and student are the same object; the student would teach itself. "
             "For self-distillation clone it: keras.models.clone_model(model)."
         )
-    for model, role in ((teacher, "teacher"), (student, "student")):
-        is_logits, reason = ends_in_logits(model)
-        if not is_logits:
-            raise ModelError(
-                f"The {role} {model.name!r} gives probabilities ({reason}), but "
-                "distillation needs logits; build it without that activation, or pass "
-                f"kerakd.models.with_logits({role})."
-            )
+    gives_logits(teacher, "teacher")
+    gives_logits(student, "student")
     compares_outputs = False
     for loss in losses:
         if isinstance(loss, keras.distillation.DistillationLoss):

@@ -14,7 +14,7 @@ from kerakd.distillation.terms import Term
 from kerakd.errors import ModelError
 
 # Where an input is a dictionary of these, each part goes where its key says.
-ROUTES = frozenset({"student", "teacher"})
+ROUTES = frozenset({"student", "teacher", "teacher_outputs"})
 
 
 @keras.saving.register_keras_serializable("kerakd")
@@ -55,7 +55,9 @@ class Distiller(keras.Model):
         RecipeError: A weight, temperature or loss is out of range or unknown.
 
     Inputs: what the student takes; or a dictionary `{"student": x, "teacher": x2}` for
-    a teacher that is shown something else, larger pictures for instance.
+    a teacher that is shown something else, larger pictures for instance; or
+    `{"student": x, "teacher_outputs": logits}` from a `kerakd.TeacherCache`, logits of
+    shape `(batch, teachers, ..., classes)`, and no teacher is asked.
 
     Example:
 
@@ -209,6 +211,8 @@ class Distiller(keras.Model):
         """What the teachers say of a batch; `None` where nobody would listen."""
         if self._labels_alone:
             return None
+        if _is_routed(x) and "teacher_outputs" in x:
+            return self._teachers.recall(x["teacher_outputs"])
         return self._teachers.ask(_route(x, "teacher"))
 
     # The student -----------------------------------------------------------------
@@ -422,8 +426,10 @@ def _is_zero(weight: Any) -> bool:
     return isinstance(weight, int | float) and weight == 0
 
 
+def _is_routed(x: Any) -> bool:
+    return isinstance(x, dict) and "student" in x and set(x) <= ROUTES
+
+
 def _route(x: Any, reader: str) -> Any:
     """The part of an input that is meant for the student or for the teacher."""
-    if isinstance(x, dict) and "student" in x and set(x) <= ROUTES:
-        return x.get(reader, x["student"])
-    return x
+    return x.get(reader, x["student"]) if _is_routed(x) else x

@@ -194,6 +194,22 @@ class Teachers:
             answers.append(keras.tree.map_structure(ops.stop_gradient, answer))
         return answers
 
+    def recall(self, outputs: Any) -> list[tuple[Any, dict[str, Any]]]:
+        """Cached logits `(batch, teachers, ..., classes)` in the form of `ask`."""
+        if any(self._layer_names):
+            raise ModelError(
+                "A teacher cache holds logits, and a loss reads the teacher's layer "
+                f"{next(filter(None, self._layer_names))[0]!r}; train without the "
+                "cache, or with losses on logits only."
+            )
+        if outputs.shape[1] != len(self):
+            raise ModelError(
+                f"The cached outputs are of {outputs.shape[1]} teacher(s), and this "
+                f"Distiller has {len(self)}; use the teachers that the cache was "
+                "built with."
+            )
+        return [(outputs[:, index], {}) for index in range(len(self))]
+
     def combine(self, outputs: Sequence[Any], temperature: Any) -> Any:
         """Logits whose softmax at `temperature` is the teachers' mean opinion.
 

@@ -1,0 +1,100 @@
+"""What the contents of a cache depend on, said so that a difference can be named."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerakd.distillation.teachers import weights_hash
+from kerakd.errors import DataError
+
+FORMAT = 1
+
+# How a difference is told, in the order in which it is looked for.
+_MEANINGS = {
+    "format": "was written by another version of kerakd",
+    "teachers": "is of another teacher",
+    "sample_ids": "is of other samples",
+    "pixels": "is of pictures of another size, order of channels or content",
+    "augment": "is of another augmentation",
+    "seed": "is of another seed",
+}
+
+
+def make_key(teachers: Sequence[keras.Model], batches: Any) -> dict[str, Any]:
+    """The key of a cache: everything that its numbers are a function of.
+
+    Args:
+        teachers: The teachers, in order.
+        batches: The `kerakd.data.ImageBatches` that they look at.
+
+    Returns:
+        A JSON-able dictionary.
+    """
+    return {
+        "format": FORMAT,
+        "teachers": [
+            {"weights": weights_hash(model), "architecture": architecture_hash(model)}
+            for model in teachers
+        ],
+        "pixels": {"shape": list(teachers[0].input_shape[1:])},
+        **batches_key(batches),
+    }
+
+
+def batches_key(batches: Any) -> dict[str, Any]:
+    """The part of a key that training, which has no teacher at hand, can check."""
+    augment = batches.augment
+    return {
+        "sample_ids": _hash("\n".join(batches.samples.ids)),
+        "augment": None if augment is None else augment.get_config(),
+        "seed": batches.seed,
+    }
+
+
+def check_key(found: dict, expected: dict, path: Any) -> None:
+    """Refuse a cache that is not what it would be if it were built now.
+
+    Args:
+        found: The key in the cache.
+        expected: The key, or a part of it, that is needed.
+        path: The cache, for the error.
+
+    Raises:
+        DataError: Naming the first difference.
+    """
+    for name, meaning in _MEANINGS.items():
+        if name in expected and json.dumps(found.get(name), sort_keys=True) != (
+            json.dumps(expected[name], sort_keys=True)
+        ):
+            raise DataError(
+                f"The teacher cache {path} {meaning} ({name}); build another one in "
+                "another folder, or delete this one."
+            )
+
+
+def architecture_hash(model: keras.Model) -> str:
+    """Hash of what a model computes besides its weights, preprocessing included.
+
+    Names are left out: Keras counts them on, so the same network has others in the
+    next process.
+    """
+    config = json.loads(model.to_json())
+    return _hash(json.dumps(_without_names(config), sort_keys=True))
+
+
+def _without_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        dropped = {"name", "keras_version", "compile_config", "build_config"}
+        # Connections are told by names; the order of layers stands for them.
+        dropped |= {"inbound_nodes", "input_layers", "output_layers", "keras_history"}
+        return {k: _without_names(v) for k, v in value.items() if k not in dropped}
+    if isinstance(value, list):
+        return [_without_names(v) for v in value]
+    return value
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
