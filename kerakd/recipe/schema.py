@@ -138,8 +138,9 @@ class DistillationSection:
             or the Keras configuration of a schedule.
         losses: Each with the `name` of a loss in `kerakd.losses`, its `weight`
             (1 where left out) and its options.
-        views: How many fixed augmented views of each image there are; left out, every
-            epoch draws new ones.
+        views: How many fixed augmented views of each image there are: the teacher
+            looks at each once, and every epoch, seed and sweep reads what it said.
+            Left out, every epoch draws new ones and asks the teacher again.
     """
 
     student_loss_weight: Share = 0.5

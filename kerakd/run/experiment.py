@@ -14,14 +14,15 @@ from kerakd.evaluation import predict_logits, write_predictions
 from kerakd.files import read_json, write_json
 from kerakd.recipe import Recipe, overrides, save_recipe
 from kerakd.run import judging, networks, surroundings
+from kerakd.run.caching import get_cache, is_cached
 from kerakd.run.folder import Folder
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
 from kerakd.run.pages import write_pages
 from kerakd.run.samples import PHANTOM, prepare_samples, warnings_of
 from kerakd.run.sweep import seed_folder, sweep, variants
+from kerakd.run.teachers import Teacher
 from kerakd.run.teaching import (
-    Teacher,
     copy_whole,
     get_student,
     get_teacher,
@@ -113,6 +114,10 @@ def run_recipe(
             recipe, told = sweep(job, teacher, grid, recipes, say)
         metrics["sweep"] = told
         save_recipe(recipe, folder / "recipe_chosen.yaml")
+    if is_cached(recipe):
+        say("Teacher cache")
+        with folder.stage("teacher_cache"):
+            get_cache(job, recipe, teacher)
     students = _students(job, recipe, teacher, say)
 
     say("Export")

@@ -53,8 +53,9 @@ class Job:
             batch_size: Images in a batch.
             seed: Of order and augmentation.
             teacher_shape: What its teacher sees, where that is another size.
-            views: How many versions of each picture there are; None for a new one in
-                each epoch.
+            views: How many versions of each picture there are, the same ones for all
+                seeds, so that one teacher cache serves them; None for a new version
+                in each epoch.
         """
         options = self._options(shape)
         if teacher_shape is not None and teacher_shape != shape:
@@ -64,9 +65,10 @@ class Job:
             self.samples.subset("train"),
             batch_size=batch_size,
             shuffle=True,
-            seed=seed,
-            augment=recipe.augmentation,
+            seed=seed if views is None else self.recipe.seed,
+            order_seed=seed,
             views=views,
+            augment=recipe.augmentation,
             class_weight=recipe.data.class_weight,
             memory_budget=self._budget,
             **options,

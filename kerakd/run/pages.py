@@ -8,7 +8,7 @@ from kerakd import report
 from kerakd.recipe import Recipe
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
-from kerakd.run.teaching import Teacher
+from kerakd.run.teachers import Teacher
 
 _ROWS = 4
 

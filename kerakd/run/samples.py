@@ -86,7 +86,9 @@ def _root(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) -> Pat
     ]
     for key in recipe.data.phantom:
         if key not in known:
-            raise RecipeError(f"Unknown key 'data.phantom.{key}'. {nearest(key, known)}")
+            raise RecipeError(
+                f"Unknown key 'data.phantom.{key}'. {nearest(key, known)}"
+            )
     # One that is there already, from a run that is resumed, is left as it is.
     return write_phantom(folder / PHANTOM, **recipe.data.phantom)
 

@@ -11,7 +11,8 @@ from kerakd.files import write_text
 from kerakd.recipe import Recipe, overrides, recipe_from
 from kerakd.run import judging
 from kerakd.run.job import Job
-from kerakd.run.teaching import Teacher, copy_whole, get_student
+from kerakd.run.teachers import Teacher
+from kerakd.run.teaching import copy_whole, get_student
 
 Grid = Sequence[dict[str, Any]]
 

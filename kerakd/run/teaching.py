@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -12,29 +11,11 @@ from kerakd.errors import ModelError
 from kerakd.files import make_folder, read_json, replacing
 from kerakd.recipe import Recipe
 from kerakd.run import networks
-from kerakd.run.job import Job, Shape
+from kerakd.run.caching import get_cache, is_cached
+from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
+from kerakd.run.teachers import Teacher
 from kerakd.training import deterministic, train_student, train_teacher
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """The teacher of a run.
-
-    Args:
-        models: Its members.
-        files: Their files in the run folder.
-        title: What it is called in tables.
-    """
-
-    models: list[keras.Model]
-    files: list[Path]
-    title: str
-
-    @property
-    def shape(self) -> Shape:
-        """What its members see; all see the same."""
-        return tuple(self.models[0].input_shape[1:])
 
 
 def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
@@ -140,6 +121,18 @@ def get_student(
     make_folder(out)
     section = recipe.student
     shape = networks.shape_of(section, recipe.data.channels)
+    cached = teacher is not None and is_cached(recipe)
+    pictures = job.training(
+        recipe,
+        shape,
+        section.training.batch_size,
+        seed,
+        None if teacher is None or cached else teacher.shape,
+        # The baseline too: what is compared is the teacher, not the pictures.
+        recipe.distillation.views,
+    )
+    if cached:
+        pictures = get_cache(job, recipe, teacher).batches(pictures)
     deterministic(seed)
     model = _new_student(job, recipe)
     distillation = {}
@@ -153,15 +146,7 @@ def get_student(
         }
     train_student(
         model,
-        job.training(
-            recipe,
-            shape,
-            section.training.batch_size,
-            seed,
-            None if teacher is None else teacher.shape,
-            # The baseline too: what is compared is the teacher, not the pictures.
-            recipe.distillation.views,
-        ),
+        pictures,
         job.pictures("validation", shape),
         options=section.training,
         out=out,
