@@ -5,10 +5,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from kerakd.errors import DataError
-from kerakd.report.style import INK, dress, head, percent, picture, plain, save
+from kerakd.report.style import (
+    INK,
+    MUTED,
+    dress,
+    head,
+    ink_on,
+    percent,
+    picture,
+    plain,
+    save,
+)
 
 _MOST_WITH_SHARE = 12
 _MOST_WITH_COUNT = 25
@@ -75,7 +87,7 @@ def plot_confusion(
     axes.tick_params(which="minor", length=0)
     head(axes, heading)
     if count <= _MOST_WITH_COUNT:
-        _write_cells(axes, matrix, share, rows[:, 0] > 0)
+        _write_cells(axes, heat, matrix, share, rows[:, 0] > 0)
     if count > _MOST_WITH_SHARE:
         bar = figure.colorbar(heat, ax=axes, shrink=0.8, pad=0.02)
         bar.set_label("Share of the true class (%)", size=10, color=INK)
@@ -86,15 +98,19 @@ def plot_confusion(
     return figure
 
 
-def _write_cells(axes, matrix: np.ndarray, share: np.ndarray, known) -> None:
+def _write_cells(
+    axes: Axes,
+    heat: AxesImage,
+    matrix: np.ndarray,
+    share: np.ndarray,
+    known: np.ndarray,
+) -> None:
     count = len(matrix)
     whole = np.array_equal(matrix, np.rint(matrix))
     for i in range(count):
         for j in range(count):
             number = f"{matrix[i, j]:.0f}" if whole else f"{matrix[i, j]:.1f}"
-            ink = "white" if share[i, j] > 0.66 else INK
-            if matrix[i, j] == 0:
-                ink = "#8A8A8A"
+            ink = ink_on(heat.cmap(heat.norm(share[i, j]))) if matrix[i, j] else MUTED
             if count > _MOST_WITH_SHARE or not matrix[i, j]:
                 text = number if known[i] else "\u2013"
                 axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=9.5)

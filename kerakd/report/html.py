@@ -1,0 +1,51 @@
+"""`report.html`: the whole run on one page that needs no network."""
+
+import os
+from html import escape
+from pathlib import Path
+
+from kerakd.files import write_text
+from kerakd.report.page import document, section
+from kerakd.report.run_folder import RunFolder
+from kerakd.report.sections import SECTIONS
+from kerakd.report.story import NOT_A_DEVICE
+
+
+def write_report(run_folder: str | os.PathLike) -> Path:
+    """Write `report.html` into a run folder, from what the folder holds.
+
+    The page is one file: pictures and style are inside, no script runs, nothing is
+    fetched. It reads on a phone and in dark and light. What the run has not made (yet)
+    is said in its place.
+
+    ```python
+    kerakd.report.write_report("runs/brain-tumor")
+    ```
+
+    Args:
+        run_folder: A folder that `kerakd run` wrote, finished or not.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: There is no such folder.
+        KerakdError: Its `metrics.json` is damaged, or the page cannot be written.
+    """
+    run = RunFolder.open(run_folder)
+    sections = [section(a, heading, make(run)) for a, heading, make in SECTIONS]
+    links = [f'<a href="#{a}">{escape(heading)}</a>' for a, heading, _ in SECTIONS]
+    task = str(run.metrics.get("task") or "run")
+    header = (
+        f"<header><h1>{escape(run.name)}</h1>"
+        f'<p class="muted">Knowledge distillation, {escape(task)}: report of a kerakd '
+        f'run</p><p class="device">{NOT_A_DEVICE}</p>'
+        f"<nav>{' '.join(links)}</nav></header>"
+    )
+    footer = (
+        f"<footer><p><b>{NOT_A_DEVICE}</b></p>"
+        "<p>Written by kerakd from the files of the run folder; nothing was computed "
+        "anew.</p></footer>"
+    )
+    body = "\n".join([header, "<main>", *sections, "</main>", footer])
+    return write_text(run.path / "report.html", document(run.name, body))

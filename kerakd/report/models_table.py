@@ -1,0 +1,73 @@
+"""The table of the models of a run: what they cost and how good they are."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kerakd.report.markdown import table
+from kerakd.report.numbers import UNKNOWN, decimal, interval, quantity, score
+from kerakd.report.style import in_order, title
+
+HEADINGS = (
+    "Model",
+    "Parameters",
+    "MB",
+    "Multiply-adds",
+    "Test accuracy",
+    "95% interval",
+    "Macro F1",
+    "Macro F2",
+    "ms / image",
+)
+
+
+class ModelRow(NamedTuple):
+    """One model of a run.
+
+    Attributes:
+        model: Its key, such as `"student"`.
+        detail: What the run calls it, where that says more than its role.
+        cells: Text for each of `HEADINGS`.
+    """
+
+    model: str
+    detail: str
+    cells: tuple[str, ...]
+
+
+def model_rows(metrics: Mapping[str, Any]) -> list[ModelRow]:
+    """The rows of the table, teacher first.
+
+    Args:
+        metrics: What `metrics.json` of a run holds.
+
+    Returns:
+        One row for each model; a dash stands for what was not measured.
+    """
+    models = metrics.get("models", {})
+    return [_row(model, models[model]) for model in in_order(models)]
+
+
+def markdown_table(metrics: Mapping[str, Any]) -> str:
+    """The same table in Markdown."""
+    return table(HEADINGS, [row.cells for row in model_rows(metrics)])
+
+
+def _row(model: str, known: Mapping[str, Any]) -> ModelRow:
+    test = known.get("test") or {}
+    name = title(model)
+    detail = str(known.get("title") or "")
+    return ModelRow(
+        model,
+        "" if detail == name else detail,
+        (
+            name,
+            quantity(known.get("parameters")),
+            decimal(known.get("megabytes")),
+            quantity(known.get("multiply_adds")),
+            score(test.get("accuracy")),
+            interval(test.get("accuracy_interval")) or UNKNOWN,
+            score(test.get("macro_f1")),
+            score(test.get("macro_f2")),
+            decimal(known.get("ms_per_image")),
+        ),
+    )

@@ -1,0 +1,51 @@
+from kerakd.report import model_rows
+from kerakd.report.models_table import HEADINGS, markdown_table
+from kerakd.report.numbers import UNKNOWN
+
+METRICS = {
+    "models": {
+        "student": {
+            "title": "MobileNetV2 0.35",
+            "parameters": 410_208,
+            "megabytes": 1.83,
+            "multiply_adds": 19_000_000,
+            "ms_per_image": 3.1,
+            "test": {
+                "accuracy": 0.987,
+                "accuracy_interval": [0.979, 0.992],
+                "macro_f1": 0.986,
+                "macro_f2": None,
+            },
+        },
+        "teacher": {"title": "Teacher"},
+    }
+}
+
+
+def test_rows_are_teacher_first_and_dashes_where_nothing_is_known():
+    teacher, student = model_rows(METRICS)
+    assert teacher.model == "teacher"
+    assert teacher.detail == ""  # it would only repeat the name
+    assert teacher.cells == ("Teacher", *[UNKNOWN] * 8)
+    assert student.detail == "MobileNetV2 0.35"
+    assert dict(zip(HEADINGS, student.cells, strict=True)) == {
+        "Model": "Student, distilled",
+        "Parameters": "410 k",
+        "MB": "1.83",
+        "Multiply-adds": "19 M",
+        "Test accuracy": "98.70%",
+        "95% interval": "97.90 to 99.20%",
+        "Macro F1": "98.60%",
+        "Macro F2": UNKNOWN,
+        "ms / image": "3.1",
+    }
+
+
+def test_markdown_has_a_row_for_each_model():
+    lines = markdown_table(METRICS).splitlines()
+    assert len(lines) == 4
+    assert {line.count("|") for line in lines} == {len(HEADINGS) + 1}
+
+
+def test_no_models_no_rows():
+    assert model_rows({}) == []
