@@ -6,7 +6,7 @@ from typing import Any
 
 from kerakd.files import write_text
 from kerakd.report.markdown import bullets, table, text
-from kerakd.report.models_table import markdown_table
+from kerakd.report.models_table import markdown_table, seed_table
 from kerakd.report.numbers import decimal, duration, quantity, score, summary
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.story import IMAGE_LEVEL, NOT_A_DEVICE, PHANTOM, headline
@@ -82,6 +82,9 @@ def _results(run: RunFolder) -> str:
         return "## Results\n\nThis run has no test results yet."
     lines = ["## Results", text(" ".join(headline(run.metrics)))]
     lines.append(markdown_table(run.metrics))
+    headings, rows = seed_table(run.metrics)
+    if rows:
+        lines += ["Every seed:", table(headings, rows)]
     per_class = (run.models.get("student", {}).get("test") or {}).get("per_class") or {}
     if per_class:
         keys = ("precision", "recall", "specificity", "f1", "f2")
@@ -128,7 +131,9 @@ def _limits(run: RunFolder) -> str:
 def _again(run: RunFolder) -> str:
     known = run.metrics
     command = known.get("command")
-    facts: dict[str, Any] = {"machine": known.get("machine")}
+    facts: dict[str, Any] = {}
+    if known.get("machine"):
+        facts["machine"] = summary(known["machine"])
     seconds = known.get("seconds") or {}
     if seconds:
         facts["time"] = ", ".join(f"{k} {duration(v)}" for k, v in seconds.items())

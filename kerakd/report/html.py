@@ -33,8 +33,12 @@ def write_report(run_folder: str | os.PathLike) -> Path:
         KerakdError: Its `metrics.json` is damaged, or the page cannot be written.
     """
     run = RunFolder.open(run_folder)
-    sections = [section(a, heading, make(run)) for a, heading, make in SECTIONS]
-    links = [f'<a href="#{a}">{escape(heading)}</a>' for a, heading, _ in SECTIONS]
+    sections, links = [], []
+    for anchor, heading, make in SECTIONS:
+        inside = make(run)
+        if inside:
+            sections.append(section(anchor, heading, inside))
+            links.append(f'<a href="#{anchor}">{escape(heading)}</a>')
     task = str(run.metrics.get("task") or "run")
     header = (
         f"<header><h1>{escape(run.name)}</h1>"

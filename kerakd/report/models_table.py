@@ -52,6 +52,39 @@ def markdown_table(metrics: Mapping[str, Any]) -> str:
     return table(HEADINGS, [row.cells for row in model_rows(metrics)])
 
 
+def seed_table(
+    metrics: Mapping[str, Any],
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Test accuracy by seed, with mean and standard deviation.
+
+    Args:
+        metrics: What `metrics.json` of a run holds.
+
+    Returns:
+        Headings, and a row for each model that was trained with several seeds.
+    """
+    models = metrics.get("models", {})
+    several = [model for model in in_order(models) if models[model].get("seeds")]
+    seeds = list(
+        dict.fromkeys(one["seed"] for m in several for one in models[m]["seeds"])
+    )
+    rows = []
+    for model in several:
+        known = models[model]
+        by_seed = {one["seed"]: one["test"]["accuracy"] for one in known["seeds"]}
+        spread = known["spread"]["accuracy"]
+        rows.append(
+            (
+                title(model),
+                *(score(by_seed.get(seed)) for seed in seeds),
+                score(known["mean"]["accuracy"]),
+                f"{100 * spread:.2f}",
+            )
+        )
+    headings = ("Test accuracy", *(f"Seed {seed}" for seed in seeds))
+    return (*headings, "Mean", "Standard deviation (points)"), rows
+
+
 def _row(model: str, known: Mapping[str, Any]) -> ModelRow:
     test = known.get("test") or {}
     name = title(model)

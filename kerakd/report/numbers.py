@@ -61,6 +61,8 @@ def summary(value: Any, longest: int = 5) -> str:
     """A note of any JSON kind as one line; long lists say how much is left out."""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if value in ({}, [], ()):
+        return "none"
     if isinstance(value, dict):
         parts = [f"{key}: {summary(part, longest)}" for key, part in value.items()]
         return "; ".join(parts)

@@ -3,13 +3,14 @@
 from html import escape
 from typing import Any
 
-from kerakd.report.models_table import HEADINGS, model_rows
+from kerakd.report.models_table import HEADINGS, model_rows, seed_table
 from kerakd.report.numbers import (
     UNKNOWN,
     decimal,
     duration,
     interval,
     score,
+    summary,
 )
 from kerakd.report.page import (
     block,
@@ -91,7 +92,30 @@ def models(run: RunFolder) -> str:
     return join(
         table(HEADINGS, rows),
         paragraph(IMAGE_LEVEL, "muted"),
+        _seeds(run),
         *(_classes(model, known) for model, known in run.models.items()),
+    )
+
+
+def sweep(run: RunFolder) -> str:
+    """The variants that were tried and judged on validation; none where none were."""
+    known = run.metrics.get("sweep") or {}
+    rows = known.get("rows") or []
+    if not rows:
+        return ""
+    headings = list(rows[0])
+    cells = []
+    for row in rows:
+        texts = [summary(row.get(heading)) for heading in headings]
+        chosen = all(row.get(k) == v for k, v in (known.get("chosen") or {}).items())
+        first = escape(texts[0]) + (" <b>(chosen)</b>" if chosen else "")
+        cells.append((first, *texts[1:]))
+    return join(
+        paragraph(
+            f"Judged on {known.get('judged_on', 'validation')}; the test set was not "
+            "touched."
+        ),
+        table([heading.replace("_", " ") for heading in headings], cells),
     )
 
 
@@ -202,12 +226,14 @@ def making(run: RunFolder) -> str:
     )
 
 
-# Anchor, heading and maker of each section, in the order of the page.
+# Anchor, heading and maker of each section, in the order of the page; a section that is
+# empty is left out.
 SECTIONS = (
     ("result", "Result", result),
     ("recipe", "What was asked", asked),
     ("data", "Data", data),
     ("models", "Models", models),
+    ("sweep", "Sweep", sweep),
     ("curves", "Training", curves),
     ("confusion", "Which classes are mixed up", confusion),
     ("comparison", "Teacher and student, picture by picture", comparison),
@@ -231,6 +257,14 @@ def _counts(counts: dict[str, dict[str, int]], class_names: list[str]) -> str:
     totals = [sum(counts[split].values()) for split in splits]
     rows.append(("<b>all</b>", *totals, sum(totals)))
     return table(("Class", *splits, "all"), rows)
+
+
+def _seeds(run: RunFolder) -> str:
+    headings, rows = seed_table(run.metrics)
+    if not rows:
+        return ""
+    escaped = [(escape(first), *others) for first, *others in rows]
+    return join("<h3>Every seed</h3>", table(headings, escaped))
 
 
 def _classes(model: str, known: dict[str, Any]) -> str:

@@ -40,7 +40,11 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
         )
     if teacher:
         sentences.append(f"Its teacher reaches {percent(teacher['accuracy'], 2)}.")
-    if student and baseline:
+    verdict = (metrics.get("distillation") or {}).get("verdict")
+    if verdict:
+        # Several seeds were trained: they tell more than the intervals of one.
+        sentences.append(str(verdict))
+    elif student and baseline:
         sentences.append(_gain(student, baseline))
     cost = _cost(models)
     if cost:

@@ -1,9 +1,12 @@
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 import kerakd
+from kerakd.data import ImageBatches, Samples
 from kerakd.errors import ModelError
-from kerakd.evaluation import classification_metrics, evaluate
+from kerakd.evaluation import classification_metrics, evaluate, predict_logits
 
 LABELS = np.array([0, 1, 2, 2])
 LOGITS = np.float32([[4, 0, 0], [0, 1, 0], [0, 0, 2], [3, 0, 0]])
@@ -32,6 +35,28 @@ def test_nothing_wrong_has_no_confidence_when_wrong():
     m = evaluate(look_up, (PICTURES[:3], LABELS[:3]))
     assert m["confidence"]["wrong"] is None
     assert m["class_names"] == ["0", "1", "2"]
+
+
+def test_a_shuffled_table_of_pictures_keeps_ids_labels_and_logits_together(tmp_path):
+    names = [f"{k}.png" for k in range(7)]
+    for k, name in enumerate(names):
+        Image.new("L", (4, 4), 30 * k).save(tmp_path / name)
+    columns = ["id", "path", "label", "group", "split", "width", "height", "mode"]
+    rows = [(n, n, "ab"[k % 2], n, "test", 4, 4, "L") for k, n in enumerate(names)]
+    samples = Samples(pd.DataFrame(rows, columns=columns), tmp_path, ("a", "b"))
+    data = ImageBatches(samples, 4, batch_size=3, shuffle=True, seed=1)
+    assert data.order(0).tolist() != list(range(7))
+
+    def brightness(pictures):
+        grey = np.asarray(pictures).mean(axis=(1, 2, 3))
+        return np.stack([grey, -grey], axis=1)
+
+    logits, labels = predict_logits(brightness, data)
+    np.testing.assert_array_equal(labels, samples.labels)
+    np.testing.assert_allclose(logits[:, 0], 30 * np.arange(7), atol=0.5)
+    metrics = evaluate(brightness, data)
+    assert metrics["count"] == 7
+    assert list(metrics["per_class"]) == ["a", "b"]
 
 
 def test_class_names_come_from_the_data():

@@ -62,7 +62,7 @@ def test_all_sections_are_there_and_linked(html):
     page = Page(html)
     assert page.open == []
     found = [a["id"] for tag, a in page.tags if tag == "section"]
-    assert found == [anchor for anchor, _, _ in SECTIONS]
+    assert found == [anchor for anchor, _, _ in SECTIONS if anchor != "sweep"]
     links = [a["href"] for tag, a in page.tags if tag == "a"]
     assert links == [f"#{anchor}" for anchor in found]
     assert page.text.count(NOT_A_DEVICE) == 2
@@ -131,6 +131,30 @@ def test_warnings_stand_out_and_only_where_the_run_has_some(html, run_folder):
     again = write_report(run_folder).read_text()
     assert 'class="warning"' not in again
     assert "may be in training" not in again
+
+
+def test_a_sweep_and_several_seeds_have_their_tables(html, run_folder):
+    path = run_folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["sweep"] = {
+        "judged_on": "validation",
+        "rows": [
+            {"temperature": 2, "accuracy": 0.9},
+            {"temperature": 4, "accuracy": 0.95},
+        ],
+        "chosen": {"temperature": 4},
+    }
+    metrics["models"]["student"] |= {
+        "seeds": [{"seed": s, "test": {"accuracy": 0.9 + s / 50}} for s in (0, 1)],
+        "mean": {"accuracy": 0.91},
+        "spread": {"accuracy": 0.0141},
+    }
+    path.write_text(json.dumps(metrics))
+    text = Page(write_report(run_folder).read_text()).text
+    assert "Judged on validation" in text
+    assert "4 (chosen) 0.95" in text
+    assert "2 (chosen)" not in text
+    assert "Student, distilled 90.00% 92.00% 91.00% 1.41" in text
 
 
 def test_an_unfinished_run_is_reported_as_far_as_it_is(tmp_path):

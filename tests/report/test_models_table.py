@@ -1,5 +1,5 @@
 from kerakd.report import model_rows
-from kerakd.report.models_table import HEADINGS, markdown_table
+from kerakd.report.models_table import HEADINGS, markdown_table, seed_table
 from kerakd.report.numbers import UNKNOWN
 
 METRICS = {
@@ -49,3 +49,32 @@ def test_markdown_has_a_row_for_each_model():
 
 def test_no_models_no_rows():
     assert model_rows({}) == []
+
+
+def test_seeds_stand_side_by_side_with_mean_and_spread():
+    def seeds(**accuracies):
+        return [
+            {"seed": int(key[1:]), "test": {"accuracy": value}}
+            for key, value in accuracies.items()
+        ]
+
+    metrics = {
+        "models": {
+            "teacher": {"title": "T"},
+            "baseline": {
+                "seeds": seeds(s0=0.98, s1=0.96),
+                "mean": {"accuracy": 0.97},
+                "spread": {"accuracy": 0.0141},
+            },
+        }
+    }
+    headings, rows = seed_table(metrics)
+    assert headings == (
+        "Test accuracy",
+        "Seed 0",
+        "Seed 1",
+        "Mean",
+        "Standard deviation (points)",
+    )
+    assert rows == [("Student, no teacher", "98.00%", "96.00%", "97.00%", "1.41")]
+    assert seed_table(METRICS)[1] == []

@@ -65,7 +65,7 @@ def test_durations():
 
 
 def test_notes_of_any_kind_are_one_line():
-    note = {"bad": list("abcdefg"), "ok": True, "share": 0.25, "none": None}
+    note = {"bad": list("abcdefg"), "ok": True, "gpus": [], "none": None}
     assert summary(note) == (
-        "bad: a, b, c, d, e and 2 more; ok: yes; share: 0.25; none: not given"
+        "bad: a, b, c, d, e and 2 more; ok: yes; gpus: none; none: not given"
     )

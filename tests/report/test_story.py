@@ -47,6 +47,13 @@ def test_a_loss_and_a_tie_are_said_plainly():
     assert "Distillation changed nothing" in " ".join(story(0.95, 0.95))
 
 
+def test_several_seeds_tell_more_than_the_interval_of_one():
+    verdict = "Distillation helped in each of 3 seeds."
+    text = " ".join(story(distillation={"verdict": verdict}))
+    assert verdict in text
+    assert "gained" not in text
+
+
 def test_phantoms_are_never_taken_for_patients():
     assert story(phantom=True)[-1] == PHANTOM
     assert PHANTOM not in story(phantom=False)
