@@ -23,6 +23,7 @@ def load_recipe(
     *,
     settings: Iterable[str] = (),
     tiny: bool = False,
+    teacher_files: Iterable[str | os.PathLike] = (),
 ) -> Recipe:
     """Read and check a recipe.
 
@@ -36,6 +37,7 @@ def load_recipe(
         path: The YAML page.
         settings: Changes such as `"student.training.epochs=3"`.
         tiny: Whether the recipe's tiny mode is wanted, a trial that takes minutes.
+        teacher_files: Trained teachers to take in place of the recipe's.
 
     Returns:
         The recipe with its defaults filled in.
@@ -45,7 +47,11 @@ def load_recipe(
     """
     path = Path(path)
     return recipe_from(
-        strict_yaml.read(path), source=str(path), settings=settings, tiny=tiny
+        strict_yaml.read(path),
+        source=str(path),
+        settings=settings,
+        tiny=tiny,
+        teacher_files=teacher_files,
     )
 
 
@@ -55,6 +61,7 @@ def recipe_from(
     source: str = "the recipe",
     settings: Iterable[str] = (),
     tiny: bool = False,
+    teacher_files: Iterable[str | os.PathLike] = (),
 ) -> Recipe:
     """As `load_recipe`, from a page already read.
 
@@ -63,6 +70,7 @@ def recipe_from(
         source: What to call the page in an error.
         settings: As in `load_recipe`.
         tiny: As in `load_recipe`.
+        teacher_files: As in `load_recipe`.
     """
     if not isinstance(page, Mapping):
         raise RecipeError(
@@ -71,6 +79,10 @@ def recipe_from(
         )
     # The page as written is checked first: a change laid over a mistake hides it.
     recipe = typed.read(Recipe, page, source)
+    files = [str(Path(file).absolute()) for file in teacher_files]
+    if files:
+        page = dict(page) | {"teacher": {"file": files}}
+        recipe = typed.read(Recipe, page, source)
     if tiny:
         page = overrides.merge(page, TINY)
         page = overrides.merge(page, recipe.tiny) | {"seeds": recipe.seeds[:1]}

@@ -130,6 +130,14 @@ class Folder:
         write_json(self.path / _LEDGER, self._ledger)
 
 
+def holds_teacher(path: str | os.PathLike) -> bool:
+    """Whether a folder holds a run whose teacher is trained."""
+    path = Path(path)
+    if not (path / _LEDGER).is_file():
+        return False
+    return _ledger_of(path)["stages"].get("teacher", {}).get("finished", False)
+
+
 def _ledger_of(path: Path) -> dict[str, Any]:
     if not (path / _LEDGER).is_file():
         raise KerakdError(

@@ -1,0 +1,235 @@
+"""`kerakd run`, `train-teacher`, `distill` and `demo`: recipes carried out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kerakd.cli import common
+from kerakd.cli.errors import resume_hint
+
+_PANEL = "Experiments"
+
+RecipePath = Annotated[Path, typer.Argument(help="A YAML page, see `experiments/`.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="RUN",
+        help="The run folder; new or empty. Default: `runs/` and the recipe's name.",
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands to the application."""
+    app.command("run", rich_help_panel=_PANEL)(run)
+    app.command("train-teacher", rich_help_panel=_PANEL)(train_teacher)
+    app.command("distill", rich_help_panel=_PANEL)(distill)
+    app.command("demo", rich_help_panel=_PANEL)(demo)
+
+
+def run(
+    recipe: RecipePath,
+    out: Out = None,
+    data: common.Data = None,
+    resume: common.Resume = False,
+    tiny: common.Tiny = False,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sweep",
+            metavar="KEY=A,B,...",
+            help="Train a student for each value and go on with the one that "
+            "validation prefers. Repeat it for a grid.",
+        ),
+    ] = None,
+    settings: common.Settings = None,
+    weights: common.Weights = None,
+    quiet: common.Quiet = False,
+    json: common.Json = None,
+) -> None:
+    """Carry out a recipe: teacher, student, test, export, report.
+
+    \b
+    Examples:
+      kerakd run experiments/brain_tumor_mri_cpu.yaml --data data --out runs/mri
+      kerakd run RECIPE --tiny --set seed=1
+      kerakd run RECIPE --out runs/t --sweep temperature=2,4,8
+      kerakd run RECIPE --out runs/mri --resume
+    """
+    from kerakd.recipe import load_recipe
+    from kerakd.recipe.overrides import parse_sweep
+
+    loaded = load_recipe(recipe, settings=settings or (), tiny=tiny)
+    sweeps = [parse_sweep(text) for text in sweep or ()]
+    _carry_out(loaded, recipe, out, data, weights, resume, quiet, json, sweeps=sweeps)
+
+
+def train_teacher(
+    recipe: RecipePath,
+    out: Out = None,
+    data: common.Data = None,
+    resume: common.Resume = False,
+    tiny: common.Tiny = False,
+    settings: common.Settings = None,
+    weights: common.Weights = None,
+    quiet: common.Quiet = False,
+    json: common.Json = None,
+) -> None:
+    """Train only the teacher of a recipe; the test set is not touched.
+
+    \b
+    Examples:
+      kerakd train-teacher RECIPE --data data --out runs/mri
+      kerakd distill RECIPE --data data --out runs/mri
+    """
+    from kerakd.recipe import load_recipe
+
+    loaded = load_recipe(recipe, settings=settings or (), tiny=tiny)
+    _carry_out(
+        loaded, recipe, out, data, weights, resume, quiet, json, teacher_only=True
+    )
+
+
+def distill(
+    recipe: RecipePath,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--teacher",
+            metavar="FILE",
+            help="A trained teacher (`.keras`); repeat it for several. Default: that "
+            "of `kerakd train-teacher` in --out.",
+        ),
+    ] = None,
+    out: Out = None,
+    data: common.Data = None,
+    resume: common.Resume = False,
+    tiny: common.Tiny = False,
+    settings: common.Settings = None,
+    weights: common.Weights = None,
+    quiet: common.Quiet = False,
+    json: common.Json = None,
+) -> None:
+    """Distil a trained teacher into the student of a recipe.
+
+    \b
+    Examples:
+      kerakd distill RECIPE --teacher runs/big/teacher.keras --out runs/small
+    """
+    from kerakd.errors import RecipeError
+    from kerakd.recipe import load_recipe
+    from kerakd.run.folder import holds_teacher
+
+    loaded = load_recipe(
+        recipe, settings=settings or (), tiny=tiny, teacher_files=teacher or ()
+    )
+    folder = out or _default_out(recipe)
+    if not loaded.teacher.file:
+        if not holds_teacher(folder):
+            raise RecipeError(
+                f"{folder} holds no trained teacher; give its file with --teacher, or "
+                "train it first: kerakd train-teacher RECIPE --out RUN."
+            )
+        resume = True
+    _carry_out(loaded, recipe, folder, data, weights, resume, quiet, json)
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The run folder.")
+    ] = Path("runs/demo"),
+    resume: common.Resume = False,
+    settings: common.Settings = None,
+    quiet: common.Quiet = False,
+    json: common.Json = None,
+) -> None:
+    """Show the whole job in a few minutes, on phantoms drawn by a program.
+
+    \b
+    Examples:
+      kerakd demo --out runs/demo
+    """
+    from importlib.resources import files
+
+    from kerakd.recipe import load_recipe
+
+    page = files("kerakd") / "demo.yaml"
+    loaded = load_recipe(str(page), settings=settings or ())
+    _carry_out(loaded, None, out, None, None, resume, quiet, json)
+
+
+def _carry_out(
+    recipe: Any,
+    page: Path | None,
+    out: Path | None,
+    data: Path | None,
+    weights: Path | None,
+    resume: bool,
+    quiet: bool,
+    json: Path | None,
+    **options: Any,
+) -> None:
+    out = out or _default_out(page)
+    common.check_writable(json)
+    resume_hint[:] = [f"Go on with: {common.resume_command()}"]
+    common.load_tensorflow()
+    from kerakd.run import run_recipe
+
+    metrics = run_recipe(
+        recipe,
+        out,
+        data=data,
+        weights=weights,
+        recipe_folder=page.parent if page else None,
+        resume=resume,
+        command=common.command_line(),
+        verbose=common.verbosity(quiet),
+        say=common.say,
+        **options,
+    )
+    _tell(metrics, out)
+    common.write_figures(json, metrics)
+
+
+def _tell(metrics: dict[str, Any], out: Path) -> None:
+    """The result on the terminal: the tables, and where to read on."""
+    if metrics["phantom"]:
+        print("\nPhantoms drawn by a program, not MRI data.")
+    if "sweep" in metrics:
+        rows = metrics["sweep"]["rows"]
+        keys = list(metrics["sweep"]["chosen"])
+        common.show_table(
+            [*keys, "Validation accuracy", "Macro F2", "Log loss"],
+            [
+                [
+                    *(str(row[key]) for key in keys),
+                    f"{100 * row['accuracy']:.2f}%",
+                    f"{100 * row['macro_f2']:.2f}%",
+                    f"{row['log_loss']:.4f}",
+                ]
+                for row in rows
+            ],
+            text_columns=len(keys),
+        )
+    common.show_models(metrics)
+    for warning in metrics["warnings"]:
+        print(f"Note: {warning}")
+    export = metrics.get("export")
+    if export:
+        print(
+            f"{export['path']}: {export['bytes'] / 1e6:.2f} MB; on {export['images']} "
+            "images its logits differ from Keras's by at most "
+            f"{export['max_abs_difference']:.2e}, and {export['top1_agreement']:.1%} "
+            "of its answers are the same."
+        )
+    verdict = metrics.get("distillation", {}).get("verdict")
+    if verdict:
+        print(verdict)
+    report = out / "report.html"
+    print(f"Report: {report}" if report.is_file() else f"Run folder: {out}")
+
+
+def _default_out(page: Path) -> Path:
+    return Path("runs") / page.stem
