@@ -5,7 +5,52 @@ Every function takes the teacher first and returns a scalar, the mean over sampl
 
 from kerakd.distillation.base import DistillationLoss
 from kerakd.distillation.features import Hint, hint
+from kerakd.distillation.hard_labels import HardLabel, hard_label
+from kerakd.distillation.labelled import DKD, NKD, OFA, dkd, nkd, ofa
 from kerakd.distillation.logits import KLDivergence, kl_divergence
+from kerakd.distillation.maps import (
+    AttentionTransfer,
+    ChannelwiseKL,
+    PixelwiseKL,
+    attention_transfer,
+    channelwise_kl,
+    pixelwise_kl,
+)
 from kerakd.distillation.registry import get
+from kerakd.distillation.relations import (
+    DIST,
+    RKD,
+    SimilarityPreserving,
+    dist,
+    rkd,
+    similarity_preserving,
+)
 
-__all__ = ["DistillationLoss", "Hint", "KLDivergence", "get", "hint", "kl_divergence"]
+__all__ = [
+    "DIST",
+    "DKD",
+    "NKD",
+    "OFA",
+    "RKD",
+    "AttentionTransfer",
+    "ChannelwiseKL",
+    "DistillationLoss",
+    "HardLabel",
+    "Hint",
+    "KLDivergence",
+    "PixelwiseKL",
+    "SimilarityPreserving",
+    "attention_transfer",
+    "channelwise_kl",
+    "dist",
+    "dkd",
+    "get",
+    "hard_label",
+    "hint",
+    "kl_divergence",
+    "nkd",
+    "ofa",
+    "pixelwise_kl",
+    "rkd",
+    "similarity_preserving",
+]

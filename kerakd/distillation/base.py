@@ -41,6 +41,8 @@ class DistillationLoss(keras.losses.Loss):
     """
 
     default_name: str | None = None
+    # Whether `teacher` in `call` is `{"labels": y, "teacher": logits}`.
+    uses_labels: bool = False
     # Whether the student's features are brought to the teacher's shape first.
     projects: bool = False
 

@@ -273,7 +273,7 @@ class Distiller(keras.Model):
                     self._terms, self.distillation_loss_weights, strict=True
                 ):
                     value = term(
-                        self._teachers, answers, y_pred, features, sample_weight
+                        self._teachers, answers, y_pred, features, y, sample_weight
                     )
                     losses[term.name] = value
                     soft = soft + weight * value

@@ -125,7 +125,7 @@ def kd_loss(
         RecipeError: `temperature` or `alpha` is out of range.
         ModelError: The two have different numbers of classes.
     """
-    schedules.check(temperature, "temperature", 0.0, float("inf"), open_low=True)
+    schedules.temperature(temperature)
     schedules.check(alpha, "alpha", 0.0, 1.0)
     teacher, student = _as_floats(teacher_logits, student_logits)
     if teacher.shape[-1] != student.shape[-1]:
@@ -170,10 +170,7 @@ class KLDivergence(DistillationLoss):
 
     def __init__(self, temperature=4.0, standardize: bool = False, **options):
         super().__init__(**options)
-        temperature = schedules.deserialize(temperature)
-        self.temperature = schedules.check(
-            temperature, "temperature", 0.0, float("inf"), open_low=True
-        )
+        self.temperature = schedules.temperature(temperature)
         self.standardize = standardize
 
     def call(self, teacher, student):

@@ -5,10 +5,28 @@ from typing import Any
 import keras
 
 from kerakd.distillation.features import Hint
+from kerakd.distillation.hard_labels import HardLabel
+from kerakd.distillation.labelled import DKD, NKD, OFA
 from kerakd.distillation.logits import KLDivergence
+from kerakd.distillation.maps import AttentionTransfer, ChannelwiseKL, PixelwiseKL
+from kerakd.distillation.relations import DIST, RKD, SimilarityPreserving
 from kerakd.errors import RecipeError, nearest
 
-LOSSES = {cls.default_name: cls for cls in (KLDivergence, Hint)}
+_CLASSES = (
+    KLDivergence,
+    DKD,
+    NKD,
+    DIST,
+    OFA,
+    HardLabel,
+    PixelwiseKL,
+    ChannelwiseKL,
+    Hint,
+    AttentionTransfer,
+    SimilarityPreserving,
+    RKD,
+)
+LOSSES = {cls.default_name: cls for cls in _CLASSES}
 
 
 def get(identifier: Any) -> Any:

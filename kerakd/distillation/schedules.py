@@ -68,6 +68,11 @@ def check(value: Any, name: str, low: float, high: float, *, open_low: bool = Fa
     return value
 
 
+def temperature(value: Any) -> "float | Schedule":
+    """A temperature as given, or from its configuration: greater than 0."""
+    return check(deserialize(value), "temperature", 0.0, float("inf"), open_low=True)
+
+
 def serialize(value: "float | Schedule") -> Any:
     """A number as it is, or a schedule's Keras configuration."""
     if isinstance(value, Schedule):

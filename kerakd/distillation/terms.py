@@ -8,6 +8,7 @@ from keras import ops
 from kerakd.distillation import schedules
 from kerakd.distillation.projector import Projector
 from kerakd.distillation.teachers import Teachers
+from kerakd.errors import ModelError
 
 
 class Term:
@@ -30,6 +31,7 @@ class Term:
         answers: list,
         y_pred: Any,
         features: dict[str, Any],
+        y: Any,
         sample_weight: Any,
     ) -> Any:
         """The term's value on a batch, a scalar."""
@@ -43,8 +45,8 @@ class Term:
         output = getattr(self.loss, "output", None)
         if output is not None:
             teacher, student = teacher[output], student[output]
-            sample_weight = _pick(sample_weight, output)
-        return _sum_over_outputs(self.loss, teacher, student, sample_weight)
+            y, sample_weight = _pick(y, output), _pick(sample_weight, output)
+        return _sum_over_outputs(self.loss, teacher, student, y, sample_weight)
 
     def _of_teachers(self, teachers: Teachers, answers: list) -> Any:
         name = getattr(self.loss, "teacher_layer_name", None)
@@ -54,23 +56,35 @@ class Term:
         return teachers.combine([outputs for outputs, _ in answers], temperature)
 
 
-def _pick(sample_weight: Any, output: str | int) -> Any:
-    if isinstance(sample_weight, dict | list | tuple):
-        return sample_weight[output]
-    return sample_weight
+def _pick(values: Any, output: str | int) -> Any:
+    return values[output] if isinstance(values, dict | list | tuple) else values
 
 
-def _sum_over_outputs(loss: Any, teacher: Any, student: Any, weights: Any) -> Any:
+def _for_each(values: Any, count: int) -> list:
+    """Labels or weights of each output: their own, or the same for all."""
+    if isinstance(values, dict | list | tuple):
+        return keras.tree.flatten(values)
+    return [values] * count
+
+
+def _sum_over_outputs(
+    loss: Any, teacher: Any, student: Any, y: Any, weights: Any
+) -> Any:
     teachers, students = keras.tree.flatten(teacher), keras.tree.flatten(student)
-    if not isinstance(weights, dict | list | tuple):
-        weights = [weights] * len(students)
-    else:
-        weights = keras.tree.flatten(weights)
+    labels = _for_each(y, len(students))
+    weights = _for_each(weights, len(students))
     total = 0.0
-    for one_teacher, one_student, weight in zip(
-        teachers, students, weights, strict=True
+    for said, answer, label, weight in zip(
+        teachers, students, labels, weights, strict=True
     ):
-        total = total + loss(one_teacher, one_student, sample_weight=weight)
+        if getattr(loss, "uses_labels", False):
+            if label is None:
+                raise ModelError(
+                    f"The loss {loss.name!r} needs labels, and the data hold none; "
+                    "give (x, y), or take a loss on the teacher alone."
+                )
+            said = {"labels": label, "teacher": said}
+        total = total + loss(said, answer, sample_weight=weight)
     return total
 
 
