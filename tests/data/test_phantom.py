@@ -27,7 +27,7 @@ from kerakd.data.phantom import (
     write_phantom_volumes,
 )
 from kerakd.data.phantom.signal import SIGNAL
-from kerakd.data.phantom.slices import draw_patients
+from kerakd.data.phantom.slices import VERSION, draw_patients
 from kerakd.data.phantom.tumours import Tumour
 from kerakd.errors import DataError, KerakdError
 
@@ -106,6 +106,22 @@ def test_same_seed_gives_the_same_slices_and_another_seed_others():
     assert not np.array_equal(first["images"], other["images"])
 
 
+def test_pictures_are_those_of_this_version():
+    assert VERSION == 1  # raise it, and renew the numbers, when pictures change
+    drawn = phantom_slices(4, size=32, seed=0, slices_per_patient=1)
+    quadrants = drawn["images"].reshape(4, 2, 16, 2, 16).mean(axis=(2, 4))
+    expected = [
+        [78.0, 84.3, 73.3, 72.9],
+        [61.1, 59.4, 57.0, 59.5],
+        [46.8, 66.6, 56.6, 79.2],
+        [67.6, 74.3, 62.0, 64.8],
+    ]
+    np.testing.assert_allclose(quadrants.reshape(4, 4), expected, atol=0.2)
+    np.testing.assert_allclose(
+        (drawn["masks"] > 0).sum(axis=(1, 2)), [17, 13, 0, 4], atol=1
+    )
+
+
 def test_a_slice_does_not_depend_on_the_threads_nor_on_who_else_is_drawn():
     options = {
         "count": 2,
@@ -157,8 +173,7 @@ def test_mask_is_where_the_tumour_was_painted(kind):
         assert changed[beyond].max() == 0
     else:
         # Where no label is, at most half of the signal is the tumour's.
-        contrast = max(abs(a - b) for a in (1.02, 0.88) for b in (0.16, 0.40, 1.0))
-        assert changed[labels == 0].max() <= 0.5 * contrast + 0.01
+        assert changed[labels == 0].max() <= 0.5 * (SIGNAL["glioma"][1] - 0.05)
 
 
 def test_glioma_has_core_rim_and_edema_in_that_order():

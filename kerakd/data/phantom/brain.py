@@ -201,7 +201,7 @@ def _paint_cerebellum(anatomy, points, shell, below, stem, pixel, tissues, where
     vermis = np.hypot(x, np.maximum(depth - 6, 0))
     furrow = np.minimum(furrow, vermis)
     wide = 0.5 + 0.7 * anatomy.atrophy
-    inside = cover(depth, pixel) * (1 - 0.7 * sheet(furrow, wide, pixel))
+    inside = cover(depth, pixel) * (1 - 0.5 * sheet(furrow, wide, pixel))
     tissues.put("grey", inside, where[near])
     deep = np.minimum(depth, furrow)
     core = cover(deep - 1.9, pixel) * rise(depth - 3, 3.0) * inside
