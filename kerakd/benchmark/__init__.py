@@ -1,0 +1,22 @@
+"""What measures the speed of kerakd: the commands below `kerakd benchmark`.
+
+Names are loaded when first used, since measuring needs TensorFlow.
+"""
+
+import importlib
+
+_NAMES = {"benchmark_pipeline": "kerakd.benchmark.pipeline"}
+
+__all__ = list(_NAMES)
+
+
+def __getattr__(name: str):
+    if name not in _NAMES:
+        raise AttributeError(f"module 'kerakd.benchmark' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_NAMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)
