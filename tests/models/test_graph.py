@@ -196,7 +196,7 @@ class Subclassed(keras.Model):
 def test_what_has_no_graph_is_refused_with_the_remedy():
     with pytest.raises(ModelError, match="functional API"):
         flatten(Subclassed())
-    with pytest.raises(ModelError, match="keras.Input"):
+    with pytest.raises(ModelError, match=r"keras\.Input"):
         flatten(keras.Sequential([layers.Dense(2)]))
     with pytest.raises(ModelError, match=r"keras\.Model"):
         flatten("model.keras")

@@ -1,0 +1,235 @@
+import os
+import subprocess
+import sys
+import warnings
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from kerakd.errors import ModelError
+from kerakd.models import build, taps
+
+from .conftest import CLASSES, SMALL
+
+NAME, SHAPE, ALPHA = "mobilenet_v2", (32, 32, 3), 0.35
+
+
+def small(classes=CLASSES, shape=SHAPE, **options):
+    return build(NAME, classes, shape, **{"alpha": ALPHA, **options})
+
+
+def same_backbone(a, b):
+    left, right = a.get_weights()[:-2], b.get_weights()[:-2]
+    return all(np.array_equal(x, y) for x, y in zip(left, right, strict=True))
+
+
+def refusal(weights, **options):
+    with pytest.raises(ModelError) as caught:
+        small(weights=weights, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, classifiers):
+    folder = tmp_path_factory.mktemp("weights")
+    classifiers(NAME).save(folder / "model.keras")
+    classifiers(NAME).save_weights(folder / "model.weights.h5")
+    return folder
+
+
+@pytest.mark.parametrize("file", ["model.keras", "model.weights.h5"])
+def test_a_file_of_the_same_model_fills_all_of_it(file, files, classifiers):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = small(weights=files / file)
+    for ours, theirs in zip(model.weights, classifiers(NAME).weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("file", ["model.keras", "model.weights.h5"])
+def test_a_file_for_other_classes_gives_its_backbone_and_says_so(
+    file, files, classifiers
+):
+    with pytest.warns(UserWarning, match="logits of 'mobilenet_v2' stays new"):
+        model = small(CLASSES + 1, weights=files / file)
+    assert same_backbone(model, classifiers(NAME))
+
+
+def test_other_channels_dropout_and_head_take_the_same_file(files, classifiers):
+    with pytest.warns(UserWarning, match="head_dense, logits of"):
+        model = small(
+            shape=(48, 40, 1),
+            dropout=0.0,
+            head_units=8,
+            weights=files / "model.weights.h5",
+        )
+    np.testing.assert_array_equal(
+        model.get_layer("Conv1").get_weights()[0],
+        classifiers(NAME).get_layer("Conv1").get_weights()[0],
+    )
+
+
+def test_weights_of_another_width_are_refused_by_layer_and_shape(files):
+    message = refusal(files / "model.weights.h5", alpha=0.5)
+    assert "'block_1_project' needs the shapes [(1, 1, 48, 16)]" in message
+    assert "the file has [(1, 1, 48, 8)]" in message
+    assert "other options" in message
+    assert "other options" in refusal(files / "model.keras", alpha=0.5)
+
+
+def test_a_file_of_another_model_is_refused(files, tmp_path):
+    other = build("alexnet", CLASSES, **SMALL["alexnet"])
+    other.save(tmp_path / "alexnet.keras")
+    other.save_weights(tmp_path / "alexnet.weights.h5")
+    assert "'Conv1'" in refusal(tmp_path / "alexnet.keras")
+    assert "'Conv1'" in refusal(tmp_path / "alexnet.weights.h5")
+    with pytest.raises(ModelError, match="not hold the weights of a 'alexnet'"):
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save_weights(
+            tmp_path / "dense.weights.h5"
+        )
+        build(
+            "alexnet",
+            CLASSES,
+            weights=tmp_path / "dense.weights.h5",
+            **SMALL["alexnet"],
+        )
+
+
+def test_paths_that_cannot_be_read_are_refused(tmp_path):
+    assert "no weights file" in refusal(tmp_path / "absent.weights.h5")
+    assert "Did you mean 'imagenet'" in refusal("imagnet")
+    assert "a path, got 7" in refusal(7)
+    (tmp_path / "model.pt").write_bytes(b"x")
+    assert ".weights.h5" in refusal(tmp_path / "model.pt")
+    (tmp_path / "broken.weights.h5").write_bytes(b"no HDF5")
+    assert "damaged" in refusal(tmp_path / "broken.weights.h5")
+
+
+def test_a_whole_model_in_the_old_format_is_refused(tmp_path):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save(
+        tmp_path / "old.h5"
+    )
+    assert "save it as .keras" in refusal(tmp_path / "old.h5")
+
+
+def write_as_downloaded(model, path):
+    """The layout of the files that `keras.applications` downloads."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [x.name.encode() for x in model.layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.2.4"
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{v.name}:0" for v in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+
+
+def test_a_backbone_as_keras_downloads_it(tmp_path):
+    reference = keras.applications.MobileNetV2(
+        SHAPE, alpha=ALPHA, include_top=False, weights=None
+    )
+    write_as_downloaded(reference, tmp_path / "notop.h5")
+    with pytest.warns(UserWarning, match="stays new"):
+        model = small(weights=tmp_path / "notop.h5")
+    for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_our_own_resnet_is_not_taken_for_keras_s(classifiers, tmp_path):
+    # Keras's is trained on BGR pixels, ours on RGB.
+    saved = classifiers("resnet50")
+    saved.save_weights(tmp_path / "resnet50.weights.h5")
+    model = build(
+        "resnet50",
+        CLASSES,
+        weights=tmp_path / "resnet50.weights.h5",
+        **SMALL["resnet50"],
+    )
+    np.testing.assert_array_equal(
+        model.get_layer("conv1_conv").kernel, saved.get_layer("conv1_conv").kernel
+    )
+
+
+def test_real_imagenet_weights_give_keras_s_features(real_data, pictures):
+    path = real_data.parent / "weights/mobilenetv2_a035_224_imagenet_notop.weights.h5"
+    if not path.is_file():
+        pytest.skip(f"there is no {path}")
+    shape = (96, 96, 3)
+    reference = keras.applications.MobileNetV2(
+        shape, alpha=0.35, include_top=False, weights=None, pooling="avg"
+    )
+    reference.load_weights(path)
+    with pytest.warns(UserWarning, match="stays new"):
+        model = small(shape=shape, weights=path)
+    x = pictures(shape)
+    expected = reference(
+        keras.applications.mobilenet_v2.preprocess_input(x.astype("float32"))
+    )
+    features = taps(model, ["features"])(x)["features"]
+    np.testing.assert_allclose(features, expected, atol=1e-4)
+
+
+OFFLINE = """
+import sys
+from pathlib import Path
+import keras
+sys.path[:0] = [sys.argv[1]]
+from kerakd.models import build
+from test_weights import write_as_downloaded
+
+name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
+tiny = dict(num_layers=1, hidden_dim=8, num_heads=1, intermediate_dim=8)
+for arguments in (
+    ("mobilenet_v2", 4, (32, 32, 3), "imagenet", {"alpha": 0.35}),
+    ("mobilenet_v2", 4, (32, 32, 3), "imagenet", {"alpha": 0.4}),
+    ("alexnet", 4, (67, 67, 1), "imagenet", {"dense_units": 8}),
+    ("deit_small", 4, (32, 32, 3), "imagenet", tiny),
+):
+    *given, options = arguments
+    try:
+        build(*given, **options)
+    except ValueError as error:
+        print(type(error).__name__, error)
+backbone = keras.applications.MobileNetV2(
+    (224, 224, 3), alpha=0.35, include_top=False, weights=None
+)
+write_as_downloaded(backbone, Path(sys.argv[2]) / "models" / name)
+model = build("mobilenet_v2", 4, (32, 32, 3), "imagenet", alpha=0.35)
+print((model.get_weights()[0] == backbone.get_weights()[0]).all())
+"""
+
+
+def test_without_network_the_missing_file_is_named_and_found_once_there(tmp_path):
+    nowhere = "http://127.0.0.1:9"
+    script = tmp_path / "offline.py"
+    script.write_text(OFFLINE.replace("test_weights", "tests.models.test_weights"))
+    root = str(__import__("pathlib").Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, script, root, tmp_path / "keras"],
+        env={
+            **os.environ,
+            "KERAS_HOME": str(tmp_path / "keras"),
+            "KAGGLEHUB_CACHE": str(tmp_path / "kagglehub"),
+            "https_proxy": nowhere,
+            "http_proxy": nowhere,
+            "PYTHONPATH": root,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line for line in done.stdout.splitlines() if "Downloading" not in line]
+    assert done.returncode == 0, done.stderr[-2000:]
+    missing, no_such, none_at_all, preset, found = lines[-5:]
+    assert missing.startswith("ModelError")
+    assert "tf_kernels_0.35_224_no_top.h5" in missing
+    assert str(tmp_path / "keras" / "models") in missing
+    assert "alpha 0.35, 0.5" in no_such
+    assert "no ImageNet weights for 'alexnet'" in none_at_all
+    assert "model.weights.h5" in preset and str(tmp_path / "kagglehub") in preset
+    assert found == "True"
