@@ -6,15 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerakd.distillation import checks, registry, schedules
+from kerakd.distillation import checks, configuration, registry, schedules
 from kerakd.distillation.projector import Projector
+from kerakd.distillation.routing import is_routed, route
 from kerakd.distillation.taps import TappedModel
-from kerakd.distillation.teachers import TeacherReference, Teachers, resolve
+from kerakd.distillation.teachers import Teachers, resolve
 from kerakd.distillation.terms import Term
 from kerakd.errors import ModelError
-
-# Where an input is a dictionary of these, each part goes where its key says.
-ROUTES = frozenset({"student", "teacher", "teacher_outputs"})
 
 
 @keras.saving.register_keras_serializable("kerakd")
@@ -211,9 +209,9 @@ class Distiller(keras.Model):
         """What the teachers say of a batch; `None` where nobody would listen."""
         if self._labels_alone:
             return None
-        if _is_routed(x) and "teacher_outputs" in x:
+        if is_routed(x) and "teacher_outputs" in x:
             return self._teachers.recall(x["teacher_outputs"])
-        return self._teachers.ask(_route(x, "teacher"))
+        return self._teachers.ask(route(x, "teacher"))
 
     # The student -----------------------------------------------------------------
 
@@ -228,10 +226,10 @@ class Distiller(keras.Model):
 
     def study(self, x: Any) -> tuple[Any, dict[str, Any]]:
         """The student's `(outputs, features)` in training mode, in one pass."""
-        return self._tapped_student(_route(x, "student"), training=True)
+        return self._tapped_student(route(x, "student"), training=True)
 
     def call(self, inputs, training=None):
-        return self.student(_route(inputs, "student"), training=training)
+        return self.student(route(inputs, "student"), training=training)
 
     # Losses ----------------------------------------------------------------------
 
@@ -381,55 +379,12 @@ class Distiller(keras.Model):
 
     def get_config(self) -> dict:
         """Everything but weights; the teacher by reference (path and hash)."""
-        serialize = keras.saving.serialize_keras_object
-        preprocessing = self._teachers.preprocessing
-        return {
-            "name": self.name,
-            "dtype": serialize(self.dtype_policy),
-            "teacher": [
-                {
-                    "path": reference.path,
-                    "weights_sha256": reference.weights_sha256,
-                    "feature_shapes": reference.feature_shapes,
-                }
-                for reference in self._teachers.references()
-            ],
-            "student": serialize(self.student),
-            "distillation_losses": [serialize(x) for x in self.distillation_losses],
-            "distillation_loss_weights": list(self.distillation_loss_weights),
-            "student_loss_weight": schedules.serialize(self.student_loss_weight),
-            "teacher_weights": list(self._teachers.weights),
-            "teacher_preprocessing": preprocessing and serialize(preprocessing),
-        }
+        return configuration.describe(self, self._teachers)
 
     @classmethod
     def from_config(cls, config):
-        deserialize = keras.saving.deserialize_keras_object
-        config = dict(config)
-        config["teacher"] = [TeacherReference.from_config(t) for t in config["teacher"]]
-        for key in ("student", "dtype"):
-            config[key] = deserialize(config[key])
-        config["distillation_losses"] = [
-            deserialize(loss) for loss in config["distillation_losses"]
-        ]
-        config["student_loss_weight"] = schedules.deserialize(
-            config["student_loss_weight"]
-        )
-        if config["teacher_preprocessing"] is not None:
-            config["teacher_preprocessing"] = deserialize(
-                config["teacher_preprocessing"]
-            )
-        return cls(**config)
+        return cls(**configuration.read(config))
 
 
 def _is_zero(weight: Any) -> bool:
     return isinstance(weight, int | float) and weight == 0
-
-
-def _is_routed(x: Any) -> bool:
-    return isinstance(x, dict) and "student" in x and set(x) <= ROUTES
-
-
-def _route(x: Any, reader: str) -> Any:
-    """The part of an input that is meant for the student or for the teacher."""
-    return x.get(reader, x["student"]) if _is_routed(x) else x
