@@ -13,6 +13,7 @@ from keras import ops
 from kerakd.distillation.logits import two_classes
 from kerakd.distillation.taps import TappedModel
 from kerakd.errors import ModelError
+from kerakd.models.loading import load_model
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,6 @@ class Teachers:
 
     def find(self, folder: str | os.PathLike) -> bool:
         """Attach absent teachers from their files; whether any was found."""
-        from kerakd.distillation.saving import load
-
         found = False
         for index, reference in enumerate(self._references):
             if self.models[index] is not None or reference.path is None:
@@ -167,7 +166,7 @@ class Teachers:
             for candidate in (Path(reference.path), beside):
                 if not candidate.is_file():
                     continue
-                model = load(candidate, compile=False)
+                model = load_model(candidate)
                 if weights_hash(model) == reference.weights_sha256:
                     self.attach(index, model, str(candidate), check=False)
                     found = True
@@ -250,9 +249,7 @@ def resolve(teacher: Any) -> tuple[keras.Model | None, TeacherReference | None, 
     if isinstance(teacher, TeacherReference):
         return None, teacher, teacher.path
     if isinstance(teacher, str | os.PathLike):
-        from kerakd.distillation.saving import load
-
-        return load(teacher, compile=False), None, str(Path(teacher))
+        return load_model(teacher), None, str(Path(teacher))
     if isinstance(teacher, keras.Model):
         return teacher, None, None
     raise ModelError(
