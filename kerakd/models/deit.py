@@ -6,8 +6,6 @@ block can be tapped and the model is a plain graph.
 """
 
 import math
-import os
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,7 +23,7 @@ from kerakd.models.ends import (
     classifier,
     pixels,
 )
-from kerakd.models.sources import Arrays, Source, first_line
+from kerakd.models.sources import Arrays, Source, first_line, keras_cache
 
 PRESET = "deit_small_distilled_patch16_224_imagenet"
 _TOKENS = 2  # class and distillation, before the patches
@@ -191,19 +189,18 @@ class _Preset(Source):
         )
 
     def imagenet(self, input_shape, options):
+        # Kagglehub's cache takes no files put there by hand; this folder does.
+        folder = keras_cache() / PRESET
+        preset = str(folder) if folder.is_dir() else PRESET
         try:
-            return keras_hub.models.DeiTBackbone.from_preset(PRESET)
+            return keras_hub.models.DeiTBackbone.from_preset(preset)
         except Exception as error:  # Its loader raises whatever the network raises.
-            cache = (
-                os.environ.get("KAGGLEHUB_CACHE") or Path.home() / ".cache/kagglehub"
-            )
-            folder = Path(cache) / "models/keras/deit/keras" / PRESET / "1"
             raise ModelError(
                 f"The ImageNet weights of DeiT-S are not at hand and could not be "
-                f"downloaded ({first_line(error)}). Put the files of the Kaggle model "
-                f"keras/deit/keras/{PRESET} (config.json, model.weights.h5) into "
-                f"{folder}, or give the path of its model.weights.h5, or weights=None "
-                "to begin with random ones."
+                f"had ({first_line(error)}). Put config.json and model.weights.h5 of "
+                f"the Kaggle model keras/deit/keras/{PRESET} into the folder {folder} "
+                "(KERAS_HOME moves it), or give the path of its model.weights.h5, or "
+                "weights=None to begin with random ones."
             ) from error
 
     def convert(self, reference):

@@ -1,5 +1,8 @@
 """Small forms of every model, each built once for all tests here."""
 
+import urllib.request
+
+import h5py
 import numpy as np
 import pytest
 
@@ -19,6 +22,38 @@ SMALL = {
     "resnet50": {"input_shape": (32, 32, 3)},
 }
 CLASSES = 4
+
+
+def write_as_downloaded(model, path):
+    """The layout of the files that `keras.applications` downloads."""
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [x.name.encode() for x in model.layers]
+        file.attrs["backend"] = b"tensorflow"
+        file.attrs["keras_version"] = b"2.2.4"
+        for layer in model.layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{v.name}:0" for v in layer.weights]
+            group.attrs["weight_names"] = [name.encode() for name in names]
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name] = value
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No network, and empty caches of Keras and kagglehub; gives Keras's.
+
+    Keras notes its folder when it is imported and urllib its proxies at its first
+    request, so the environment alone does not move them.
+    """
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    home = tmp_path / "keras"
+    (home / "models").mkdir(parents=True)
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(home))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
+    return home / "models"
 
 
 @pytest.fixture(scope="session")

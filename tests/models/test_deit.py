@@ -92,6 +92,26 @@ def test_a_keras_hub_file_of_another_depth_is_refused(published):
         build("deit_small", CLASSES, (32, 32, 3), weights=published[1], **deeper)
 
 
+def test_imagenet_weights_that_are_not_there_are_named_and_found_once_they_are(
+    offline,
+):
+    arguments = ("deit_small", CLASSES, (32, 32, 3), "imagenet")
+    with pytest.raises(ModelError) as caught:
+        build(*arguments, **OPTIONS)
+    folder = offline / "deit_small_distilled_patch16_224_imagenet"
+    assert str(folder) in str(caught.value)
+    assert "model.weights.h5" in str(caught.value)
+
+    reference = backbone()
+    reference.save_to_preset(str(folder))
+    with pytest.warns(UserWarning, match="stays new"):
+        model = build(*arguments, **OPTIONS)
+    np.testing.assert_array_equal(
+        model.get_layer("block2").get_weights()[0],
+        reference.get_layer("deit_encoder").encoder_layers[1].get_weights()[0],
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,9 +1,5 @@
-import os
-import subprocess
-import sys
 import warnings
 
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -11,7 +7,7 @@ import pytest
 from kerakd.errors import ModelError
 from kerakd.models import build, taps
 
-from .conftest import CLASSES, SMALL
+from .conftest import CLASSES, SMALL, write_as_downloaded
 
 NAME, SHAPE, ALPHA = "mobilenet_v2", (32, 32, 3), 0.35
 
@@ -115,20 +111,6 @@ def test_a_whole_model_in_the_old_format_is_refused(tmp_path):
     assert "save it as .keras" in refusal(tmp_path / "old.h5")
 
 
-def write_as_downloaded(model, path):
-    """The layout of the files that `keras.applications` downloads."""
-    with h5py.File(path, "w") as file:
-        file.attrs["layer_names"] = [x.name.encode() for x in model.layers]
-        file.attrs["backend"] = b"tensorflow"
-        file.attrs["keras_version"] = b"2.2.4"
-        for layer in model.layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{v.name}:0" for v in layer.weights]
-            group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group[name] = value
-
-
 def test_a_backbone_as_keras_downloads_it(tmp_path):
     reference = keras.applications.MobileNetV2(
         SHAPE, alpha=ALPHA, include_top=False, weights=None
@@ -138,21 +120,6 @@ def test_a_backbone_as_keras_downloads_it(tmp_path):
         model = small(weights=tmp_path / "notop.h5")
     for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=False):
         np.testing.assert_array_equal(ours, theirs)
-
-
-def test_our_own_resnet_is_not_taken_for_keras_s(classifiers, tmp_path):
-    # Keras's is trained on BGR pixels, ours on RGB.
-    saved = classifiers("resnet50")
-    saved.save_weights(tmp_path / "resnet50.weights.h5")
-    model = build(
-        "resnet50",
-        CLASSES,
-        weights=tmp_path / "resnet50.weights.h5",
-        **SMALL["resnet50"],
-    )
-    np.testing.assert_array_equal(
-        model.get_layer("conv1_conv").kernel, saved.get_layer("conv1_conv").kernel
-    )
 
 
 def test_real_imagenet_weights_give_keras_s_features(real_data, pictures):
@@ -172,64 +139,3 @@ def test_real_imagenet_weights_give_keras_s_features(real_data, pictures):
     )
     features = taps(model, ["features"])(x)["features"]
     np.testing.assert_allclose(features, expected, atol=1e-4)
-
-
-OFFLINE = """
-import sys
-from pathlib import Path
-import keras
-sys.path[:0] = [sys.argv[1]]
-from kerakd.models import build
-from test_weights import write_as_downloaded
-
-name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.35_224_no_top.h5"
-tiny = dict(num_layers=1, hidden_dim=8, num_heads=1, intermediate_dim=8)
-for arguments in (
-    ("mobilenet_v2", 4, (32, 32, 3), "imagenet", {"alpha": 0.35}),
-    ("mobilenet_v2", 4, (32, 32, 3), "imagenet", {"alpha": 0.4}),
-    ("alexnet", 4, (67, 67, 1), "imagenet", {"dense_units": 8}),
-    ("deit_small", 4, (32, 32, 3), "imagenet", tiny),
-):
-    *given, options = arguments
-    try:
-        build(*given, **options)
-    except ValueError as error:
-        print(type(error).__name__, error)
-backbone = keras.applications.MobileNetV2(
-    (224, 224, 3), alpha=0.35, include_top=False, weights=None
-)
-write_as_downloaded(backbone, Path(sys.argv[2]) / "models" / name)
-model = build("mobilenet_v2", 4, (32, 32, 3), "imagenet", alpha=0.35)
-print((model.get_weights()[0] == backbone.get_weights()[0]).all())
-"""
-
-
-def test_without_network_the_missing_file_is_named_and_found_once_there(tmp_path):
-    nowhere = "http://127.0.0.1:9"
-    script = tmp_path / "offline.py"
-    script.write_text(OFFLINE.replace("test_weights", "tests.models.test_weights"))
-    root = str(__import__("pathlib").Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, script, root, tmp_path / "keras"],
-        env={
-            **os.environ,
-            "KERAS_HOME": str(tmp_path / "keras"),
-            "KAGGLEHUB_CACHE": str(tmp_path / "kagglehub"),
-            "https_proxy": nowhere,
-            "http_proxy": nowhere,
-            "PYTHONPATH": root,
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = [line for line in done.stdout.splitlines() if "Downloading" not in line]
-    assert done.returncode == 0, done.stderr[-2000:]
-    missing, no_such, none_at_all, preset, found = lines[-5:]
-    assert missing.startswith("ModelError")
-    assert "tf_kernels_0.35_224_no_top.h5" in missing
-    assert str(tmp_path / "keras" / "models") in missing
-    assert "alpha 0.35, 0.5" in no_such
-    assert "no ImageNet weights for 'alexnet'" in none_at_all
-    assert "model.weights.h5" in preset and str(tmp_path / "kagglehub") in preset
-    assert found == "True"
