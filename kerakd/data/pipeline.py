@@ -115,7 +115,7 @@ class ImageBatches:
         self.class_weight = class_weight
         self.batch_size = _whole_number("batch_size", batch_size)
         self.shuffle = bool(shuffle)
-        self.seed = seed
+        self.seed = _whole_number("seed", seed, lowest=0)
         self.order_seed = seed if order_seed is None else order_seed
         self.views = None if views is None else _whole_number("views", views)
         self.augment = Augmentation.of(augment)
@@ -283,9 +283,12 @@ class ImageBatches:
         return mix_labels(own, of(rows[PARTNER]), rows) if self._mixes else own
 
 
-def _whole_number(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise RecipeError(f"{name} must be a whole number from 1 on, not {value!r}.")
+def _whole_number(name: str, value: Any, lowest: int = 1) -> int:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < lowest:
+        raise RecipeError(
+            f"{name} must be a whole number from {lowest} on, not {value!r}."
+        )
     return int(value)
 
 

@@ -250,6 +250,7 @@ def test_settings_are_there_to_be_read(samples):
         ({"image_size": (1, 2, 3)}, r"image_size must be \(height, width\)"),
         ({"channels": 4}, "channels must be 1 or 3, not 4"),
         ({"views": 0}, "views .*not 0"),
+        ({"seed": None}, "seed .*from 0 on, not None"),
         ({"sizes": {"student": 128}}, r"sizes\['student'\] must be"),
         ({"sizes": 128}, "sizes must be like"),
         ({"class_weight": {"d": 1}}, "no class 'd'.*a, b, c"),
