@@ -23,7 +23,7 @@ def count(*stack, shape=(8, 8, 3)):
         (layers.Conv2DTranspose(4, 3, strides=2), 64 * 9 * 3 * 4),
         (layers.Dense(4), 64 * 3 * 4),
         (layers.EinsumDense("abcd,de->abce", (8, 8, 4)), 64 * 3 * 4),
-        (layers.EinsumDense("...d,de->...e", (None, None, 4)), 64 * 3 * 4),
+        (layers.EinsumDense("...d,de->...e", 4), 64 * 3 * 4),
         (layers.BatchNormalization(), 0),
         (layers.MaxPooling2D(), 0),
     ],

@@ -123,7 +123,7 @@ def test_every_parameter_is_counted_in_a_built_model():
         ({"fraction": 0}, "above 0"),
         ({"fraction": 30}, "at most 1"),
         ({"fraction": 0.5, "from_layer": "conv1"}, "not both"),
-        ({"from_layer": "conv9"}, "conv1"),
+        ({"from_layer": "conv9"}, "Did you mean 'conv4'"),
     ],
 )
 def test_what_cannot_be_opened_is_refused(arguments, message):
