@@ -58,9 +58,13 @@ class Feed(ABC):
             )
         return elements
 
+    def first(self) -> tf.data.Dataset:
+        """The first batch alone; nothing is used up by looking at it."""
+        return self.stream(0, 1)
+
     def first_batch(self) -> tuple:
-        """One batch; nothing is used up by looking at it."""
-        return next(iter(self.stream(0, 1)))
+        """The first batch itself."""
+        return next(iter(self.first()))
 
 
 class _ImageBatchesFeed(Feed):
@@ -108,6 +112,9 @@ class _DatasetFeed(Feed):
         if not steps:
             raise DataError("There is nothing to train on: the dataset is empty.")
         self.steps_per_epoch = steps
+        # Looking into a shuffled dataset changes the order that comes next. So each
+        # training looks once, a resumed one too, and remembers.
+        self._first = next(iter(dataset))
         self.description = {
             "kind": "tf.data.Dataset",
             "steps_per_epoch": steps,
@@ -118,6 +125,9 @@ class _DatasetFeed(Feed):
         epochs = -(-(start + steps) // self.steps_per_epoch)
         dataset = self._dataset.repeat(epochs).skip(start).take(steps)
         return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+
+    def first(self) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensors(self._first)
 
 
 class _ArraysFeed(Feed):

@@ -68,10 +68,14 @@ class Keeper(keras.callbacks.Callback):
         self._folder = folder
         self._setup = setup
         self._chronicle = chronicle
+        stateful = [
+            callback
+            for callback in callbacks
+            if hasattr(callback, "get_state") and hasattr(callback, "set_state")
+        ]
         self._stateful = {
             f"{index} {type(callback).__name__}": callback
-            for index, callback in enumerate(callbacks)
-            if hasattr(callback, "get_state") and hasattr(callback, "set_state")
+            for index, callback in enumerate(stateful)
         }
         self._resumed: Position | None = None
         self._arrays: dict = {}

@@ -33,5 +33,9 @@ def mixed_precision(model: keras.Model, dtype: str | None) -> Iterator[None]:
     finally:
         for layer, old in before:
             layer.dtype_policy = old
-        # What was traced in the meantime computes in the other dtype.
-        model.train_function = model.test_function = model.predict_function = None
+        forget_traces(model)
+
+
+def forget_traces(model: keras.Model) -> None:
+    """Have a model's functions traced anew, in the dtype that it now has."""
+    model.train_function = model.test_function = model.predict_function = None

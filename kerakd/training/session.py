@@ -18,7 +18,7 @@ from kerakd.training.feeding import feed
 from kerakd.training.history import Chronicle, Scribe, refill, write_history
 from kerakd.training.optimizers import build_optimizer
 from kerakd.training.options import TrainingOptions
-from kerakd.training.precision import mixed_precision
+from kerakd.training.precision import forget_traces, mixed_precision
 from kerakd.training.schedules import ReduceOnPlateau, learning_rate
 from kerakd.training.stopping import EarlyStopping, StopAtNaN
 
@@ -132,8 +132,11 @@ class Session:
     # The parts -------------------------------------------------------------------
 
     def _stream(self, start: int, steps: int) -> tf.data.Dataset:
+        return self._prepared(self._train.stream(start, steps))
+
+    def _prepared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
         return labels.prepare(
-            self._train.stream(start, steps),
+            dataset,
             route_to=self.route_to,
             form=self._form,
             one_hot=self._one_hot,
@@ -174,13 +177,14 @@ class Session:
             auto_scale_loss=False,
         )
 
-    def _own_callbacks(self, chronicle: Chronicle) -> list:
+    def _all_callbacks(self, chronicle: Chronicle) -> list:
         options = self.options
         found = [StopAtNaN(self.name, options.learning_rate), chronicle]
         if options.schedule == "plateau":
             found.append(ReduceOnPlateau(options))
         if options.early_stopping is not None:
             found.append(EarlyStopping(options.early_stopping))
+        found += self.callbacks
         if options.tensorboard:
             folder = make_folder(Path(self.out) / "tensorboard" / self.name)
             found.append(keras.callbacks.TensorBoard(folder, write_graph=False))
@@ -191,7 +195,12 @@ class Session:
     def run(self) -> keras.callbacks.History:
         """Train to the end, from the start or from a checkpoint."""
         with mixed_precision(self.network, self.options.mixed_precision):
-            return self._run(self.wrap() if self.wrap else self.network)
+            model = self.wrap() if self.wrap else self.network
+            history = self._run(model)
+        if self.wrap and self.options.mixed_precision:
+            model.dtype_policy = self.network.dtype_policy
+            forget_traces(model)
+        return history
 
     def _run(self, model: keras.Model) -> keras.callbacks.History:
         options, steps_per_epoch = self.options, self._train.steps_per_epoch
@@ -210,7 +219,7 @@ class Session:
             None if isinstance(rate, float) else rate, steps_per_epoch
         )
         history = keras.callbacks.History()
-        callbacks = [*self._own_callbacks(chronicle), *self.callbacks]
+        callbacks = self._all_callbacks(chronicle)
         keeper = loop.Keeper(model, folder, described, chronicle, callbacks)
         callbacks += [history, Scribe(chronicle, table)]
         if folder is not None and options.checkpoint_steps:
@@ -225,8 +234,8 @@ class Session:
             steps=steps_per_epoch,
         )
         if found is not None:
-            keeper.restore(*found, batch=self._stream(0, 1))
-            if table is not None:
+            keeper.restore(*found, batch=self._prepared(self._train.first()))
+            if table is not None and chronicle.rows:
                 write_history(table, chronicle.rows)
             if keeper.position.finished:
                 refill(history, chronicle.rows)

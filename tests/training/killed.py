@@ -3,9 +3,11 @@
 import os
 import signal
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 import kerakd
 
@@ -13,7 +15,8 @@ import kerakd
 def build(filters=4, seed=0):
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((8, 8, 1))
-    x = keras.layers.Conv2D(filters, 3)(inputs)
+    x = keras.layers.Rescaling(1 / 255)(inputs)
+    x = keras.layers.Conv2D(filters, 3)(x)
     x = keras.layers.BatchNormalization(momentum=0.9)(x)
     x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -21,9 +24,14 @@ def build(filters=4, seed=0):
     return keras.Model(inputs, keras.layers.Dense(3, name="logits")(x))
 
 
-def arrays():
+def write_pictures(folder):
+    """Grey pictures of three classes, as files."""
     generator = np.random.default_rng(0)
-    return generator.normal(size=(22, 8, 8, 1)).astype("float32"), np.arange(22) % 3
+    for index in range(22):
+        pixels = generator.normal(60 * (index % 3 + 1), 20, (10, 10))
+        path = Path(folder) / "abc"[index % 3] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
 class KillAt(keras.callbacks.Callback):
@@ -42,20 +50,29 @@ class KillAt(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(out, resume=False, callbacks=()):
+def train(pictures, out, resume=False, callbacks=(), checkpoint_steps=2):
+    samples = kerakd.data.load_images(pictures)
+    batches = kerakd.data.batches(
+        samples,
+        8,
+        channels=1,
+        batch_size=4,
+        shuffle=True,
+        seed=1,
+        augment={"horizontal_flip": True, "rotation": 15, "mixup": 0.2},
+    )
     student = build()
     history = kerakd.train_student(
         student,
-        arrays(),
-        arrays(),
+        batches,
+        kerakd.data.batches(samples, 8, channels=1, batch_size=8),
         teacher=build(filters=6, seed=1),
         epochs=3,
-        batch_size=4,
         optimizer="adamw",
         schedule="cosine",
         warmup_epochs=1,
         early_stopping=5,
-        checkpoint_steps=2,
+        checkpoint_steps=checkpoint_steps,
         out=out,
         resume=resume,
         callbacks=callbacks,
@@ -65,4 +82,4 @@ def train(out, resume=False, callbacks=()):
 
 
 if __name__ == "__main__":
-    train(sys.argv[1], callbacks=[KillAt(1, 4)])
+    train(*sys.argv[1:], callbacks=[KillAt(1, 4)])

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import kerakd
 from kerakd.errors import DataError
 from kerakd.training.feeding import feed
 from kerakd.training.options import TrainingOptions
+
+from . import killed
 
 OPTIONS = TrainingOptions(batch_size=4, seed=3)
 
@@ -53,6 +56,38 @@ def test_a_stream_can_be_taken_up_anywhere(make, start):
     rest = feed(make(), OPTIONS).stream(start, 9 - start)
     assert int(rest.cardinality()) == 9 - start
     assert seen(rest) == whole[start:]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    killed.write_pictures(tmp_path)
+    return kerakd.data.load_images(tmp_path)
+
+
+def test_image_batches_can_be_taken_up_anywhere(pictures):
+    batches = kerakd.data.batches(
+        pictures, 8, batch_size=8, shuffle=True, augment={"rotation": 10}
+    )
+    data = feed(batches, OPTIONS)
+    assert (data.steps_per_epoch, data.class_names) == (3, ("a", "b", "c"))
+    assert sorted(data.labels) == sorted(np.arange(22) % 3)
+    whole = list(data.stream(0, 6).as_numpy_iterator())
+    rest = list(data.stream(2, 4).as_numpy_iterator())
+    assert len(rest) == 4
+    for (x, y), (expected_x, expected_y) in zip(rest, whole[2:], strict=True):
+        np.testing.assert_array_equal(x, expected_x)
+        np.testing.assert_array_equal(y, expected_y)
+
+
+@pytest.mark.parametrize(
+    "change", [{"seed": 1}, {"batch_size": 4}, {"augment": {"rotation": 5}}]
+)
+def test_descriptions_tell_image_batches_apart(pictures, change):
+    told, same, other = (
+        feed(kerakd.data.batches(pictures, 8, **options), OPTIONS).description
+        for options in ({}, {}, change)
+    )
+    assert told == same != other
 
 
 def test_a_dataset_of_unknown_length_is_counted():

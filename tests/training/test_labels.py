@@ -125,6 +125,16 @@ def test_pictures_are_routed():
         assert prepared.element_spec[0].shape[1] == width
 
 
+def test_classes_of_the_data_and_of_the_model_are_as_many():
+    data = data_of([0, 1, 2])
+    data.class_names = ("glioma", "none", "pituitary")
+    form = labels.label_form(flat(4), data, "student")
+    with pytest.raises(
+        DataError, match=r"3 classes \(glioma, none, pituitary\).*4 log"
+    ):
+        labels.check_range(data, form, "student")
+
+
 def weights_of(given, y, names=None, classes=3):
     data = data_of(y)
     data.class_names = names
