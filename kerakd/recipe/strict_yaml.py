@@ -35,6 +35,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Safe dumper that quotes what YAML 1.1 or 1.2 would not read as text."""
+
+
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -45,9 +49,10 @@ for _tag, _pattern, _first in (
         "-+.0123456789",
     ),
 ):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
-    )
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(
+            f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first)
+        )
 _Loader.add_constructor(
     "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node))
 )
@@ -72,7 +77,10 @@ def parse(text: str, name: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
-        raise RecipeError(f"{name}{where}: {error.problem or error.context}.") from None
+        raise RecipeError(
+            f"{name}{where}: {error.problem or error.context}; a recipe is a page of "
+            "YAML, `key: value` on each line."
+        ) from None
     except yaml.YAMLError as error:
         raise RecipeError(f"{name} is not valid YAML: {error}") from None
 
@@ -96,11 +104,8 @@ def read(path: Path) -> Any:
     return parse(text, str(path))
 
 
-class _Dumper(yaml.SafeDumper):
-    """Safe dumper that writes short lists on one line and quotes what 1.1 misreads."""
-
-
 def _sequence(dumper: yaml.SafeDumper, value) -> yaml.Node:
+    """Short lists of plain values on one line."""
     plain = all(isinstance(v, str | int | float | bool) for v in value)
     return dumper.represent_sequence(
         "tag:yaml.org,2002:seq", list(value), flow_style=plain

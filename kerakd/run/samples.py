@@ -90,7 +90,7 @@ def _root(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) -> Pat
                 f"Unknown key 'data.phantom.{key}'. {nearest(key, known)}"
             )
     # One that is there already, from a run that is resumed, is left as it is.
-    return write_phantom(folder / PHANTOM, **recipe.data.phantom)
+    return write_phantom(folder / PHANTOM, **{"masks": False, **recipe.data.phantom})
 
 
 def _check_complete(samples: Samples, root: Path) -> None:
