@@ -30,6 +30,7 @@ _IMAGENET = "kerakd.models.imagenet"
 MODELS = {
     "alexnet": Entry("kerakd.models.alexnet:alexnet"),
     "deit_small": Entry("kerakd.models.deit:deit_small", "kerakd.models.deit:SOURCE"),
+    "plain_cnn": Entry("kerakd.models.plain_cnn:plain_cnn"),
     **{
         name: Entry(f"{_APPLICATIONS}:{name}", f"{_IMAGENET}:{name.upper()}")
         for name in (
@@ -78,10 +79,10 @@ def build(
     Args:
         name: One of `kerakd.models.names()`: `"resnet101"`, `"resnet50"`,
             `"mobilenet_v3_small"`, `"mobilenet_v2"`, `"efficientnet_v2_b0"`,
-            `"deit_small"`, `"alexnet"`.
+            `"deit_small"`, `"alexnet"`, `"plain_cnn"`.
         num_classes: How many classes, at least 2.
         input_shape: Height, width and channels of the pictures; what the model was
-            made for if `None` (224x224x3; AlexNet 227x227x1).
+            made for if `None` (224x224x3; AlexNet 227x227x1, plain CNN 96x96x1).
         weights: `None` for random ones; `"imagenet"` for a pretrained backbone under a
             new head; or the path of a `.keras` or `.weights.h5` file, of this model or
             of its backbone. Weights that cannot be had are an error. A file for

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 SMALL = {
+    "plain_cnn": {"input_shape": (32, 32, 1), "width": 0.25},
     "alexnet": {"input_shape": (67, 67, 1), "width": 0.1, "dense_units": 16},
     "deit_small": {
         "input_shape": (32, 48, 3),
