@@ -25,7 +25,7 @@ def plain_cnn(
     dropout: float = 0.3,
     batch_norm_momentum: float | None = 0.9,
 ) -> keras.Model:
-    """Blocks of 3x3 convolution, BatchNorm, ReLU and max pooling, then a global maximum.
+    """Blocks of 3x3 convolution, BatchNorm, ReLU and max pooling; a global maximum.
 
     The plainest network that still learns from a thousand pictures without pretrained
     weights. The global maximum asks whether something is anywhere in the picture, not
