@@ -53,6 +53,20 @@ def folder_of(out: str | os.PathLike, name: str) -> Path:
     return Path(out) / "checkpoints" / name
 
 
+def prepare(out: str | os.PathLike, name: str) -> Path:
+    """`folder_of`, made and tried, so that a training does not fail after its first
+    epoch.
+
+    Raises:
+        KerakdError: It cannot be made or written.
+    """
+    folder = make_folder(folder_of(out, name))
+    with replacing(folder / "trial") as temporary:
+        temporary.write_bytes(b"")
+    (folder / "trial").unlink()
+    return folder
+
+
 def is_finished(out: str | os.PathLike, name: str) -> bool:
     """Whether a run folder holds a training of that name that has come to its end.
 
@@ -63,8 +77,8 @@ def is_finished(out: str | os.PathLike, name: str) -> bool:
     Raises:
         KerakdError: There is a checkpoint that cannot be read.
     """
-    found = read(folder_of(out, name))
-    return found is not None and found[0].finished
+    content = _read_pointer(folder_of(out, name))
+    return content is not None and bool(content.get("finished"))
 
 
 def write(folder: Path, position: Position, arrays: dict[str, np.ndarray]) -> None:
@@ -95,6 +109,22 @@ def read(folder: Path) -> tuple[Position, dict[str, np.ndarray]] | None:
     Raises:
         KerakdError: It is damaged, or of another version of kerakd.
     """
+    content = _read_pointer(folder)
+    if content is None:
+        return None
+    state = folder / str(content.pop("state", ""))
+    try:
+        with np.load(state, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return Position(**content), arrays
+    except (OSError, zipfile.BadZipFile, ValueError, TypeError) as error:
+        raise KerakdError(
+            f"The checkpoint {state} is damaged ({error}); remove {folder} and train "
+            "anew."
+        ) from None
+
+
+def _read_pointer(folder: Path) -> dict | None:
     pointer = folder / _POINTER
     if not pointer.is_file():
         return None
@@ -107,16 +137,7 @@ def read(folder: Path) -> tuple[Position, dict[str, np.ndarray]] | None:
             f"{pointer} has format version {version} and this kerakd reads version "
             f"{_VERSION}; train anew, or resume with the kerakd that wrote it."
         )
-    state = folder / content.pop("state")
-    try:
-        with np.load(state, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        return Position(**content), arrays
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError) as error:
-        raise KerakdError(
-            f"The checkpoint {state} is damaged ({error}); remove {folder} and train "
-            "anew."
-        ) from None
+    return content
 
 
 def clear(folder: Path) -> None:
@@ -126,7 +147,8 @@ def clear(folder: Path) -> None:
 
 
 def _remove_states(folder: Path, but: str | None = None) -> None:
-    for state in folder.glob("state-*.npz"):
+    # A process that was killed as it wrote has left its part behind.
+    for state in (*folder.glob("state-*.npz"), *folder.glob(".partial-*")):
         if state.name != but:
             state.unlink(missing_ok=True)
 

@@ -221,6 +221,7 @@ _SETTINGS = (
     "sizes",
     "augment",
     "class_weight",
+    "cache_key",
 )
 
 

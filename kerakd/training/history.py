@@ -51,14 +51,15 @@ class Chronicle(keras.callbacks.Callback):
 
     def close(self, epoch: int, logs: dict) -> None:
         """Add the row of an epoch, with whatever callbacks have added to its logs."""
-        self.rows.append(
-            {
-                "epoch": epoch + 1,
-                "seconds": round(self.seconds, 3),
-                "learning_rate": logs["learning_rate"],
-                **{key: float(v) for key, v in logs.items() if np.ndim(v) == 0},
-            }
-        )
+        row = {
+            "epoch": epoch + 1,
+            "seconds": round(self.seconds, 3),
+            "learning_rate": logs["learning_rate"],
+        }
+        for key in sorted(logs, key=_place):
+            if np.ndim(logs[key]) == 0:
+                row[key] = float(logs[key])
+        self.rows.append(row)
         self._seconds_before = 0.0
 
     def _learning_rate(self, epoch: int) -> float:
@@ -97,6 +98,11 @@ def write_history(path: Path, rows: Sequence[dict]) -> None:
     table.writeheader()
     table.writerows({k: _shortest(v) for k, v in row.items()} for row in rows)
     write_text(path, text.getvalue())
+
+
+def _place(key: str) -> tuple:
+    """Training before validation, the loss before what is measured beside it."""
+    return key.startswith("val_"), key.removeprefix("val_") != "loss"
 
 
 def _shortest(value: float) -> float | str:

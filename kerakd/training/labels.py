@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kerakd.distillation.routing import is_routed, route
 from kerakd.errors import DataError, ModelError, RecipeError, nearest
-from kerakd.evaluation.batches import route
 from kerakd.training.feeding import Feed
 
 
@@ -234,7 +234,7 @@ def prepare(
         one_hot: Whether class indices become one-hot rows.
         weights: Class weights, which multiply the sample weights.
     """
-    routed = route_to is not None and isinstance(dataset.element_spec[0], dict)
+    routed = route_to is not None and is_routed(dataset.element_spec[0])
     one_hot = one_hot and form is not None and not form.one_hot and form.outputs > 1
     if not routed and not one_hot and weights is None:
         return dataset

@@ -211,7 +211,7 @@ class Session:
         )
         folder = table = found = None
         if self.out is not None:
-            folder = checkpoint.folder_of(self.out, self.name)
+            folder = checkpoint.prepare(self.out, self.name)
             table = Path(self.out) / f"history_{self.name}.csv"
             found = self._checkpoint(folder, described)
 

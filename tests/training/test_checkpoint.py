@@ -26,9 +26,10 @@ def test_a_checkpoint_comes_back(tmp_path):
 
 
 def test_only_the_newest_state_is_kept(tmp_path):
+    (tmp_path / ".partial-x-state-00001-0000000.npz").write_bytes(b"killed")
     for epoch in range(3):
         checkpoint.write(tmp_path, Position(epoch=epoch), {"a": np.ones(1)})
-    assert len(list(tmp_path.glob("*.npz"))) == 1
+    assert len(list(tmp_path.iterdir())) == 2
     assert checkpoint.read(tmp_path)[0].epoch == 2
 
 
@@ -50,6 +51,14 @@ def test_a_write_that_breaks_leaves_the_one_before(tmp_path):
 def test_there_is_none(tmp_path):
     assert checkpoint.read(tmp_path / "nowhere") is None
     assert not checkpoint.is_finished(tmp_path, "student")
+
+
+def test_a_folder_is_tried_before_it_is_needed(tmp_path):
+    folder = checkpoint.prepare(tmp_path / "run", "student")
+    assert list(folder.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KerakdError, match="choose another folder"):
+        checkpoint.prepare(tmp_path / "file", "student")
 
 
 def test_finished_is_known_by_name(tmp_path):
@@ -80,6 +89,7 @@ def test_cleared_is_gone(tmp_path):
             {"format": "kerakd training checkpoint", "version": 1, "state": "no.npz"},
             "is damaged",
         ),
+        ({"format": "kerakd training checkpoint", "version": 1}, "is damaged"),
     ],
 )
 def test_foreign_files(tmp_path, content, sentence):

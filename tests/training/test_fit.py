@@ -203,6 +203,7 @@ def test_files_of_a_run(net, arrays, tmp_path):
     with open(tmp_path / "history_t.csv") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:3] == ["epoch", "seconds", "learning_rate"]
+    assert list(rows[0])[3:] == ["loss", "accuracy", "val_loss", "val_accuracy"]
     assert [row["epoch"] for row in rows] == ["1", "2"]
     for key, values in history.history.items():
         assert [float(row[key]) for row in rows] == pytest.approx(values, rel=1e-6)

@@ -63,8 +63,6 @@ def test_a_killed_process_leaves_no_trace(tmp_path, same):
 @pytest.mark.parametrize(
     ("at", "options"),
     [
-        # Before the first checkpoint.
-        ((0, 3), {"optimizer": "sgd"}),
         # Between two epochs.
         ((2, 0), {"schedule": "plateau", "plateau_patience": 1, "learning_rate": 0.1}),
         # In the middle of an epoch, of groups of steps and of an accumulation.
