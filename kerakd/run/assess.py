@@ -8,6 +8,7 @@ from kerakd.data import ImageBatches, Samples, load_images, resolve
 from kerakd.errors import DataError, ModelError, RecipeError, nearest
 from kerakd.evaluation import classification_metrics, predict_logits
 from kerakd.recipe import load_recipe
+from kerakd.run import networks
 from kerakd.run.samples import PHANTOM
 
 SPLITS = ("train", "validation", "test", "all")
@@ -80,10 +81,7 @@ def _open(path: Path) -> tuple[Any, tuple[int, int, int]]:
 
         runner = LiteRTModel(path)
         return runner, runner.input_shape[1:]
-    import kerakd
-
-    model = kerakd.load(path, compile=False)
-    model = getattr(model, "student", model)
+    model = networks.load_logits(path)
     shape = getattr(model, "input_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4 or None in shape[1:]:
         raise ModelError(

@@ -100,8 +100,7 @@ def load_teachers(
     found = []
     for name in section.files:
         path = _find(name, places, "teacher file", "teacher.file")
-        model = kerakd.load(path, compile=False)
-        model = getattr(model, "student", model)
+        model = load_logits(path)
         check_classes(model, path, class_names)
         shape = model.input_shape
         if len(shape) != 4 or shape[-1] != num_channels:
@@ -112,6 +111,23 @@ def load_teachers(
             )
         found.append((model, path))
     return found
+
+
+def load_logits(path: Path) -> keras.Model:
+    """A model from anywhere, or the student of a Distiller, if it ends in logits.
+
+    Raises:
+        ModelError: The file cannot be loaded, or the model gives probabilities.
+    """
+    model = kerakd.load(path, compile=False)
+    model = getattr(model, "student", model)
+    fits, reason = models.ends_in_logits(model)
+    if not fits:
+        raise ModelError(
+            f"{path} gives probabilities ({reason}), not logits; save "
+            "kerakd.models.with_logits(model) instead."
+        )
+    return model
 
 
 def check_classes(model: keras.Model, path: Path, class_names: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A whole run in seconds: a handful of phantoms, networks of a few thousand weights."""
 
+import copy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ PAGE: dict[str, Any] = {
 
 def page(**changes: Any) -> dict[str, Any]:
     """The page with dotted keys (`__` for a dot) changed."""
-    found = PAGE
+    found = copy.deepcopy(PAGE)
     for key, value in changes.items():
         found = put(found, key.replace("__", "."), value)
     return found

@@ -1,0 +1,309 @@
+"""The command line, from `kerakd --help` to a finished run and its JSON."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import kerakd
+from kerakd.cli import app
+from kerakd.cli.errors import as_sentence
+from kerakd.errors import DataError
+from kerakd.recipe import strict_yaml
+from tests.run.tiny import finished_run, page
+
+RUN = [sys.executable, "-c", "from kerakd.cli import main; main()"]
+ROOT = Path(kerakd.__file__).parents[1]
+
+
+@pytest.fixture
+def call():
+    """Call a command in this process."""
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(app, [str(one) for one in arguments])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return finished_run(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def write_recipe(tmp_path):
+    def write(**changes):
+        path = tmp_path / "tiny.yaml"
+        path.write_text(strict_yaml.dump(page(**changes)))
+        return path
+
+    return write
+
+
+# Help ------------------------------------------------------------------------------
+
+
+def test_help_answers_in_half_a_second():
+    # The best of five, in time of this process and its child: other work on the machine
+    # is no fault of kerakd.
+    def once():
+        before = os.times()
+        subprocess.run([*RUN, "--help"], check=True, capture_output=True, cwd=ROOT)
+        after = os.times()
+        return sum(after[2:4]) - sum(before[2:4])
+
+    assert min(once() for _ in range(5)) < 0.5
+
+
+def test_help_lists_every_command(call):
+    text = call("--help").stdout
+    for name in (
+        "run",
+        "train-teacher",
+        "distill",
+        "evaluate",
+        "predict",
+        "demo",
+        "split",
+        "report",
+        "benchmark",
+    ):
+        assert f"\n  {name} " in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "run",
+        "train-teacher",
+        "distill",
+        "evaluate",
+        "predict",
+        "demo",
+        "split",
+        "report",
+        ("benchmark", "pipeline"),
+    ],
+)
+def test_every_command_teaches_by_an_example(call, name):
+    words = (name,) if isinstance(name, str) else name
+    text = call(*words, "--help").stdout
+    assert "Examples:\n    kerakd " + " ".join(words) in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["run", "train-teacher", "distill", "evaluate", "predict", "demo", "split"],
+)
+def test_every_command_with_figures_writes_json(call, name):
+    assert "--json FILE" in call(name, "--help").stdout
+
+
+def test_the_version_is_told(call):
+    assert call("--version").stdout == f"kerakd {kerakd.__version__}\n"
+
+
+def test_a_mistyped_command_names_the_nearest(call):
+    result = call("pedict", code=2)
+    assert "predict" in result.output
+
+
+# The whole way ----------------------------------------------------------------------
+
+
+def test_run_prints_the_table_and_writes_json(call, write_recipe, tmp_path):
+    out, figures = tmp_path / "run", tmp_path / "figures.json"
+    result = call(
+        *("run", write_recipe(baseline=False), "--out", out, "--json", figures),
+        *("--set", "student.training.epochs=1", "--quiet"),
+    )
+    metrics = json.loads(figures.read_text())
+    assert metrics == json.loads((out / "metrics.json").read_text())
+    assert metrics["command"].startswith("kerakd")
+    text = result.stdout
+    for part in ("Parameters", "MB", "Test accuracy", "Macro F2", "ms / image"):
+        assert part in text
+    assert "Phantoms drawn by a program, not MRI data." in text
+    assert "logits differ from Keras's by at most" in text
+    assert f"Report: {out / 'report.html'}" in text
+    assert len((out / "history_student.csv").read_text().splitlines()) == 2
+
+
+def test_teacher_first_then_distil(call, write_recipe, tmp_path):
+    path, out = write_recipe(baseline=False), tmp_path / "run"
+    call("distill", path, "--out", out, "--quiet", code=2)
+    assert not out.exists()
+    call("train-teacher", path, "--out", out, "--quiet")
+    assert (out / "teacher.keras").is_file()
+    assert not (out / "student.keras").exists()
+    call("distill", path, "--out", out, "--quiet")
+    assert (out / "report.html").is_file()
+
+
+def test_distil_from_a_file_tells_the_teacher_it_used(
+    call, write_recipe, tmp_path, finished
+):
+    out = tmp_path / "run"
+    call(
+        *("distill", write_recipe(baseline=False), "--out", out, "--quiet"),
+        *("--teacher", finished / "teacher.keras"),
+    )
+    told = json.loads((finished / "metrics.json").read_text())["models"]["teacher"]
+    found = json.loads((out / "metrics.json").read_text())["models"]["teacher"]
+    assert found["test"] == told["test"]
+
+
+@pytest.mark.parametrize("name", ["student.keras", "student_float32.tflite"])
+def test_evaluate_finds_the_runs_own_test_images(call, finished, tmp_path, name):
+    figures = tmp_path / "figures.json"
+    result = call("evaluate", finished / name, "--json", figures)
+    told = json.loads((finished / "metrics.json").read_text())
+    found = json.loads(figures.read_text())
+    assert (
+        found["confusion_matrix"]
+        == (told["models"]["student"]["test"]["confusion_matrix"])
+    )
+    assert f"accuracy {found['accuracy']:.2%}" in result.stdout
+
+
+def test_evaluate_takes_another_split(call, finished, tmp_path):
+    figures = tmp_path / "figures.json"
+    call(
+        *("evaluate", finished / "teacher.keras", "--split", "validation"),
+        *("--json", figures),
+    )
+    told = json.loads((finished / "metrics.json").read_text())
+    known = told["models"]["teacher"]["validation"]
+    assert json.loads(figures.read_text())["log_loss"] == pytest.approx(
+        known["log_loss"], rel=1e-4
+    )
+
+
+def test_evaluate_takes_a_folder_of_images(call, finished, tmp_path):
+    model = tmp_path / "student.keras"
+    model.write_bytes((finished / "student.keras").read_bytes())
+    result = call("evaluate", model, "--data", finished / "phantom", "--split", "all")
+    assert "32 images: accuracy" in result.stdout
+
+
+def test_predict_answers_for_both_kinds_of_file(call, finished, tmp_path):
+    images = sorted((finished / "phantom" / "Testing").rglob("*.png"))[:2]
+    answers = []
+    for name in ("student.keras", "student_float32.tflite"):
+        figures = tmp_path / f"{name}.json"
+        result = call("predict", finished / name, *images, "--json", figures)
+        answers.append(json.loads(figures.read_text()))
+        assert f"{images[0]}: " in result.stdout
+        assert "not a medical device" in result.stdout
+    for one, other in zip(*answers, strict=True):
+        assert one["class"] == other["class"]
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+
+
+def test_report_draws_the_pages_anew(call, finished, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished, copy)
+    (copy / "report.html").unlink()
+    result = call("report", copy)
+    assert (copy / "report.html").is_file()
+    assert f"Report: {copy / 'report.html'}" in result.stdout
+
+
+def test_split_writes_table_and_splits(call, finished, tmp_path):
+    out, figures = tmp_path / "splits", tmp_path / "figures.json"
+    result = call(
+        *("split", finished / "phantom", "--out", out, "--json", figures),
+        *("--groups", r"phantom-(p\d+)", "--seed", "0"),
+    )
+    splits = json.loads((out / "splits.json").read_text())
+    assert (
+        splits["splits"] == json.loads((finished / "splits.json").read_text())["splits"]
+    )
+    assert json.loads(figures.read_text())["counts"] == splits["counts"]
+    assert "glioma" in result.stdout
+
+
+def test_the_demos_recipe_is_run_by_demo(call, monkeypatch, tmp_path):
+    asked = {}
+
+    def run_recipe(recipe, out, **options):
+        asked.update(recipe=recipe, out=out, options=options)
+        raise DataError("far enough")
+
+    monkeypatch.setattr("kerakd.run.run_recipe", run_recipe, raising=False)
+    call("demo", "--out", tmp_path / "demo", code=2)
+    assert asked["recipe"].data.source == "phantom"
+    assert asked["recipe"].baseline
+    assert asked["out"] == tmp_path / "demo"
+
+
+# Interruption -------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
+    out = tmp_path / "run"
+    command = [*RUN, "run", write_recipe(teacher__training__epochs=500), "--out", out]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    history = out / "history_teacher.csv"
+    deadline = time.monotonic() + 300
+    while not history.is_file() and process.poll() is None:
+        assert time.monotonic() < deadline, "no epoch was finished"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Interrupted." in errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert (out / "checkpoints" / "teacher" / "checkpoint.json").is_file()
+
+
+# Errors -------------------------------------------------------------------------------
+
+
+def test_a_fault_of_kerakd_keeps_its_traceback(monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("kerakd.recipe.load_recipe", broken)
+    result = CliRunner().invoke(app, ["run", "any.yaml"])
+    assert isinstance(result.exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (DataError("No data."), "No data."),
+        (OSError(28, "No space left on device", "a.h5"), "a.h5: the disk is full"),
+        (OSError("write failed: errno = 28, No space left on device"), "disk is full"),
+        (PermissionError(13, "Permission denied", "a"), "a: no permission"),
+        (MemoryError(), "lower `batch_size`"),
+    ],
+)
+def test_what_a_user_can_mend_is_a_sentence(error, part):
+    assert part in as_sentence(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), KeyError("x"), OSError(5, "x")])
+def test_what_a_user_cannot_mend_is_none(error):
+    assert as_sentence(error) is None
