@@ -12,8 +12,8 @@ import keras
 
 from kerakd.models.batch_norm import set_batch_norm_momentum
 from kerakd.models.ends import (
-    IMAGENET_DEVIATION,
-    IMAGENET_MEAN,
+    IMAGENET_OFFSET,
+    IMAGENET_SCALE,
     check_factor,
     check_image_shape,
     classifier,
@@ -22,8 +22,8 @@ from kerakd.models.ends import (
 from kerakd.models.graph import calls
 
 _SMALLEST = 32
-# "caffe" preprocessing: the mean of ImageNet's pixels, here in RGB order.
-_CAFFE_MEAN = (123.68, 116.779, 103.939)
+# "caffe" preprocessing: less the mean of ImageNet's pixels, here in RGB order.
+_CAFFE_OFFSET = (-123.68, -116.779, -103.939)
 
 
 def _classifier_on(
@@ -94,8 +94,17 @@ def resnet50(
     Returns:
         A model with raw pixels (RGB or grey, 0..255) in and logits out.
     """
-    return _resnet("resnet50", keras.applications.ResNet50, num_classes, input_shape,
-                   dropout, head_units, batch_norm_momentum)  # fmt: skip
+    return _classifier_on(
+        "resnet50",
+        keras.applications.ResNet50,
+        num_classes,
+        input_shape,
+        1.0,
+        _CAFFE_OFFSET,
+        dropout,
+        head_units,
+        batch_norm_momentum,
+    )
 
 
 def resnet101(
@@ -107,23 +116,16 @@ def resnet101(
     batch_norm_momentum: float | None = 0.9,
 ) -> keras.Model:
     """ResNet-101; arguments as in `resnet50`."""
-    return _resnet("resnet101", keras.applications.ResNet101, num_classes, input_shape,
-                   dropout, head_units, batch_norm_momentum)  # fmt: skip
-
-
-def _resnet(
-    name, backbone, num_classes, input_shape, dropout, head_units, momentum
-) -> keras.Model:
     return _classifier_on(
-        name,
-        backbone,
+        "resnet101",
+        keras.applications.ResNet101,
         num_classes,
         input_shape,
         1.0,
-        tuple(-mean for mean in _CAFFE_MEAN),
+        _CAFFE_OFFSET,
         dropout,
         head_units,
-        momentum,
+        batch_norm_momentum,
     )
 
 
@@ -238,11 +240,8 @@ def efficientnet_v2_b0(
         keras.applications.EfficientNetV2B0,
         num_classes,
         input_shape,
-        tuple(1 / (255 * deviation) for deviation in IMAGENET_DEVIATION),
-        tuple(
-            -mean / deviation
-            for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)
-        ),
+        IMAGENET_SCALE,
+        IMAGENET_OFFSET,
         dropout,
         head_units,
         batch_norm_momentum,

@@ -1,5 +1,7 @@
 """The running statistics of batch normalisation."""
 
+from numbers import Real
+
 import keras
 
 from kerakd.errors import ModelError
@@ -24,7 +26,7 @@ def set_batch_norm_momentum(model: keras.Model, momentum: float) -> int:
     Raises:
         ModelError: The momentum is not in [0, 1).
     """
-    if isinstance(momentum, bool) or not isinstance(momentum, int | float):
+    if isinstance(momentum, bool) or not isinstance(momentum, Real):
         raise ModelError(f"Batch norm momentum must be a number, got {momentum!r}.")
     if not 0 <= momentum < 1:
         raise ModelError(

@@ -15,8 +15,8 @@ from keras_hub.src.models.deit.deit_layers import DeiTEmbeddings, DeiTEncoderBlo
 
 from kerakd.errors import ModelError
 from kerakd.models.ends import (
-    IMAGENET_DEVIATION,
-    IMAGENET_MEAN,
+    IMAGENET_OFFSET,
+    IMAGENET_SCALE,
     check_count,
     check_image_shape,
     check_rate,
@@ -132,14 +132,7 @@ def deit_small(
             f"`input_shape` must be a multiple of the patch size {patch_size} in "
             f"height and width, got {shape}."
         )
-    image, x = pixels(
-        shape,
-        tuple(1 / (255 * deviation) for deviation in IMAGENET_DEVIATION),
-        tuple(
-            -mean / deviation
-            for mean, deviation in zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)
-        ),
-    )
+    image, x = pixels(shape, IMAGENET_SCALE, IMAGENET_OFFSET)
     x = PatchesAndTokens(
         image_size=(height, width),
         patch_size=(patch_size, patch_size),

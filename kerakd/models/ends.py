@@ -1,13 +1,17 @@
 """The two ends that all classifiers share: raw pixels in, logits out."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 
 import keras
 
 from kerakd.errors import ModelError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+# "torch" preprocessing, (pixel / 255 - mean) / deviation, as one product and one sum.
+IMAGENET_SCALE = tuple(1 / (255 * d) for d in _DEVIATION)
+IMAGENET_OFFSET = tuple(-m / d for m, d in zip(_MEAN, _DEVIATION, strict=True))
 
 
 def check_image_shape(
@@ -112,7 +116,7 @@ def classifier(
 
 def check_classes(num_classes: int) -> None:
     """Refuse a class count that is no integer of at least 2."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int):
+    if isinstance(num_classes, bool) or not isinstance(num_classes, Integral):
         raise ModelError(f"`num_classes` must be an integer, got {num_classes!r}.")
     if num_classes < 2:
         raise ModelError(
@@ -123,7 +127,7 @@ def check_classes(num_classes: int) -> None:
 
 def check_rate(name: str, value: float) -> None:
     """Refuse a share that is not in [0, 1)."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ModelError(f"`{name}` must be a number, got {value!r}.")
     if not 0 <= value < 1:
         raise ModelError(f"`{name}` must be at least 0 and below 1, got {value}.")
@@ -131,13 +135,13 @@ def check_rate(name: str, value: float) -> None:
 
 def check_count(name: str, value: int) -> None:
     """Refuse what is no integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ModelError(f"`{name}` must be an integer of at least 1, got {value!r}.")
 
 
 def check_factor(name: str, value: float) -> None:
     """Refuse a width factor that is not above 0 and at most 8."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ModelError(f"`{name}` must be a number, got {value!r}.")
     if not 0 < value <= 8:
         raise ModelError(f"`{name}` must be above 0 and at most 8, got {value}.")

@@ -103,8 +103,7 @@ def with_logits(model: keras.Model) -> keras.Model:
     teacher = kerakd.models.with_logits(keras.applications.ResNet50(weights=None))
     ```
     """
-    if not is_functional(model) and isinstance(model, keras.Model):
-        _refuse_unseen(model)
+    _refuse_subclassed(model)
     require_graph(model)
     flat = flatten(model)
     stripper = _Stripper()
@@ -116,14 +115,15 @@ def with_logits(model: keras.Model) -> keras.Model:
     return keras.Model(flat.input, outputs, name=model.name)
 
 
-def _refuse_unseen(model: keras.Model) -> None:
-    if isinstance(model, keras.Sequential):
-        return
-    raise ModelError(
-        f"The model {model.name!r} is subclassed ({type(model).__name__}), so its "
-        "softmax cannot be found; leave the activation out in its `call`, or build it "
-        "with the functional API."
-    )
+def _refuse_subclassed(model: keras.Model) -> None:
+    if isinstance(model, keras.Model) and not (
+        is_functional(model) or isinstance(model, keras.Sequential)
+    ):
+        raise ModelError(
+            f"The model {model.name!r} is subclassed ({type(model).__name__}), so its "
+            "softmax cannot be found; leave the activation out in its `call`, or build "
+            "it with the functional API."
+        )
 
 
 class _Stripper:
@@ -139,7 +139,8 @@ class _Stripper:
             return tensor
         if _activation(operation) in _PROBABILITIES:
             if getattr(operation, "weights", None):
-                return self._linear(operation)(*call.node.arguments.args)
+                arguments = call.node.arguments
+                return self._linear(operation)(*arguments.args, **arguments.kwargs)
             before = call.inputs[0]
             if before.dtype == tensor.dtype:
                 return before

@@ -101,7 +101,8 @@ def _from_h5_file(
 ) -> Arrays:
     try:
         with h5py.File(path, "r") as file:
-            if "layers" in file and _OURS in (saved := _named_groups(file)):
+            saved = _named_groups(file)
+            if _OURS in saved or (saved and source is None):
                 templates = {layer.name: layer for layer in weighted_layers(model)}
                 return {
                     name: _arrays_in(group, templates.get(name))
@@ -119,7 +120,8 @@ def _from_h5_file(
         ) from None
     if source is None:
         raise ModelError(
-            f"{path} does not hold the weights of a {model.name!r} that kerakd built."
+            f"{path} holds no layers that Keras 3 saved; expected the weights of a "
+            f"{model.name!r} that kerakd built, saved as .weights.h5 or .keras."
         )
     reference = source.reference(input_shape, options)
     try:
@@ -144,7 +146,7 @@ def _named_groups(file: h5py.File) -> dict[str, h5py.Group]:
     """The saved layers by the names that Keras notes beside their variables."""
     return {
         str(group["vars"].attrs["name"]): group
-        for group in file["layers"].values()
+        for group in file.get("layers", {}).values()
         if "vars" in group and "name" in group["vars"].attrs
     }
 

@@ -82,16 +82,12 @@ def test_a_file_of_another_model_is_refused(files, tmp_path):
     other.save_weights(tmp_path / "alexnet.weights.h5")
     assert "'Conv1'" in refusal(tmp_path / "alexnet.keras")
     assert "'Conv1'" in refusal(tmp_path / "alexnet.weights.h5")
-    with pytest.raises(ModelError, match="not hold the weights of a 'alexnet'"):
-        keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]).save_weights(
-            tmp_path / "dense.weights.h5"
-        )
-        build(
-            "alexnet",
-            CLASSES,
-            weights=tmp_path / "dense.weights.h5",
-            **SMALL["alexnet"],
-        )
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    other.save_weights(tmp_path / "dense.weights.h5")
+    write_as_downloaded(other, tmp_path / "dense.h5")
+    for file, message in (("dense.weights.h5", "'conv1'"), ("dense.h5", "no layers")):
+        with pytest.raises(ModelError, match=message):
+            build("alexnet", CLASSES, weights=tmp_path / file, **SMALL["alexnet"])
 
 
 def test_paths_that_cannot_be_read_are_refused(tmp_path):
