@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -130,7 +131,7 @@ def test_run_prints_the_table_and_writes_json(call, write_recipe, tmp_path):
     )
     metrics = json.loads(figures.read_text())
     assert metrics == json.loads((out / "metrics.json").read_text())
-    assert metrics["command"].startswith("kerakd")
+    assert metrics["command"].startswith(f"kerakd run {tmp_path}")
     text = result.stdout
     for part in ("Parameters", "MB", "Test accuracy", "Macro F2", "ms / image"):
         assert part in text
@@ -147,6 +148,8 @@ def test_teacher_first_then_distil(call, write_recipe, tmp_path):
     call("train-teacher", path, "--out", out, "--quiet")
     assert (out / "teacher.keras").is_file()
     assert not (out / "student.keras").exists()
+    known = json.loads((out / "metrics.json").read_text())["models"]
+    assert "test" not in known["teacher"]
     call("distill", path, "--out", out, "--quiet")
     assert (out / "report.html").is_file()
 
@@ -159,9 +162,19 @@ def test_distil_from_a_file_tells_the_teacher_it_used(
         *("distill", write_recipe(baseline=False), "--out", out, "--quiet"),
         *("--teacher", finished / "teacher.keras"),
     )
-    told = json.loads((finished / "metrics.json").read_text())["models"]["teacher"]
-    found = json.loads((out / "metrics.json").read_text())["models"]["teacher"]
-    assert found["test"] == told["test"]
+    told = json.loads((finished / "metrics.json").read_text())
+    found = json.loads((out / "metrics.json").read_text())
+    assert found["models"]["teacher"]["test"] == told["models"]["teacher"]["test"]
+    assert set(found["models"]) == {"teacher", "student", "student_float32"}
+    # Its splits.json lies beside it, and they are those of this run: no warning.
+    assert found["warnings"] == []
+    # The student is the one that was distilled when that teacher was trained.
+    weights = [
+        kerakd.load(folder / "student.keras").get_weights()
+        for folder in (out, finished)
+    ]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("name", ["student.keras", "student_float32.tflite"])
@@ -264,18 +277,19 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
         text=True,
         start_new_session=True,
     )
-    history = out / "history_teacher.csv"
+    checkpoint = out / "checkpoints" / "teacher" / "checkpoint.json"
     deadline = time.monotonic() + 300
-    while not history.is_file() and process.poll() is None:
+    while not checkpoint.is_file() and process.poll() is None:
         assert time.monotonic() < deadline, "no epoch was finished"
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Interrupted." in errors
-    assert "--resume" in errors
+    assert f"Go on with: kerakd run {tmp_path}" in errors
+    assert errors.rstrip().endswith("--resume")
     assert "Traceback" not in errors
-    assert (out / "checkpoints" / "teacher" / "checkpoint.json").is_file()
+    assert json.loads(checkpoint.read_text())["epoch"] >= 1
 
 
 # Errors -------------------------------------------------------------------------------

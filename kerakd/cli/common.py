@@ -1,6 +1,5 @@
 """What the commands share: options, tables, and the JSON file."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from kerakd.cli.errors import arguments
 
 Json = Annotated[
     Path | None,
@@ -137,14 +138,12 @@ def check_writable(path: Path | None) -> None:
 
 def command_line() -> str:
     """How kerakd was called, as it may be typed again."""
-    program = os.path.basename(sys.argv[0]) or "kerakd"  # noqa: PTH119
-    return shlex.join([program, *sys.argv[1:]])
+    return shlex.join(["kerakd", *arguments])
 
 
 def resume_command() -> str:
     """The same call with `--resume`."""
-    line = command_line()
-    return line if "--resume" in sys.argv else f"{line} --resume"
+    return command_line() + ("" if "--resume" in arguments else " --resume")
 
 
 def _escape(text: str) -> str:

@@ -28,6 +28,8 @@ _REASONS = {
 
 # What to say after Ctrl-C; a command that can be resumed sets it.
 resume_hint: list[str] = []
+# What kerakd was called with.
+arguments: list[str] = []
 
 
 class SentenceGroup(TyperGroup):
@@ -44,6 +46,10 @@ class SentenceGroup(TyperGroup):
         for title, rows in panels.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(width), text) for name, text in rows])
+
+    def main(self, args=None, **options):
+        arguments[:] = sys.argv[1:] if args is None else args
+        return super().main(args=args, **options)
 
     def invoke(self, ctx):
         resume_hint.clear()

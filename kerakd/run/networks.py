@@ -163,7 +163,7 @@ def save_network(model: keras.Model, path: Path) -> None:
     """Write a network without its optimizer, whole or not at all."""
     # A fresh model of the same graph carries no compile() state, which would triple
     # the file.
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    bare = keras.Model(model.input, model.output, name=model.name)
     with replacing(path) as temporary:
         bare.save(temporary)
 

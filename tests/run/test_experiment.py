@@ -291,18 +291,6 @@ def test_a_sweep_is_resumed_with_the_same_sweep_only(large):
 # A teacher from a file ---------------------------------------------------------------
 
 
-def test_a_trained_teacher_is_taken_as_it_is(finished, tmp_path):
-    file = str(finished / "teacher.keras")
-    found = recipe(baseline=False, teacher__model=None, teacher__file=file)
-    metrics = run_recipe(found, tmp_path / "run", verbose=0)
-    assert_same_weights(tmp_path / "run", finished, "teacher")
-    assert set(metrics["models"]) == {"teacher", "student", "student_float32"}
-    # Its splits.json lies beside it: same recipe, same split, nothing to warn of.
-    assert metrics["warnings"] == []
-    # The student is the one that was distilled when the teacher was trained here.
-    assert_same_weights(tmp_path / "run", finished, "student")
-
-
 def test_a_teacher_that_knows_held_out_images_is_told(finished, tmp_path):
     file = str(finished / "teacher.keras")
     found = recipe(
@@ -315,14 +303,3 @@ def test_a_teacher_that_knows_held_out_images_is_told(finished, tmp_path):
     )
     metrics = run_recipe(found, tmp_path / "run", verbose=0)
     assert any("was trained on" in text for text in metrics["warnings"])
-
-
-def test_only_the_teacher_and_then_the_rest(finished, tmp_path):
-    out = tmp_path / "run"
-    metrics = run_recipe(recipe(), out, teacher_only=True, verbose=0)
-    assert set(metrics["models"]) == {"teacher"}
-    assert "test" not in metrics["models"]["teacher"]
-    assert not (out / "predictions.csv").exists()
-    metrics = run_recipe(recipe(), out, resume=True, verbose=0)
-    assert "test" in metrics["models"]["student"]
-    assert_same_weights(out, finished, "student")
