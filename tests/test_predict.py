@@ -269,7 +269,7 @@ def custom_code(path):
         ("m.keras", segmentation, r"\(None, 24, 32, 2\); expected one row of logits"),
         ("m.keras", any_size, r"\(None, None, 3\); expected a fixed height"),
         ("m.keras", table, r"inputs of shape \(None, 7\); expected one image input"),
-        ("m.keras", custom_code, "custom class 'Mine'"),
+        ("m.keras", custom_code, "class or function 'Mine'"),
     ],
 )
 def test_bad_models_are_named(scans, tmp_path, name, make, message):
