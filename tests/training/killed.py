@@ -51,6 +51,9 @@ class KillAt(keras.callbacks.Callback):
 
 
 def train(pictures, out, resume=False, callbacks=(), checkpoint_steps=2):
+    # Whether TensorFlow's kernels are deterministic is part of what bits depend on, and
+    # in a process that runs other tests too, one of them may have switched it on.
+    kerakd.training.deterministic(0)
     samples = kerakd.data.load_images(pictures)
     batches = kerakd.data.batches(
         samples,
