@@ -123,24 +123,6 @@ def test_a_mistyped_command_names_the_nearest(call):
 # The whole way ----------------------------------------------------------------------
 
 
-def test_run_prints_the_table_and_writes_json(call, write_recipe, tmp_path):
-    out, figures = tmp_path / "run", tmp_path / "figures.json"
-    result = call(
-        *("run", write_recipe(baseline=False), "--out", out, "--json", figures),
-        *("--set", "student.training.epochs=1", "--quiet"),
-    )
-    metrics = json.loads(figures.read_text())
-    assert metrics == json.loads((out / "metrics.json").read_text())
-    assert metrics["command"].startswith(f"kerakd run {tmp_path}")
-    text = result.stdout
-    for part in ("Parameters", "MB", "Test accuracy", "Macro F2", "ms / image"):
-        assert part in text
-    assert "Phantoms drawn by a program, not MRI data." in text
-    assert "logits differ from Keras's by at most" in text
-    assert f"Report: {out / 'report.html'}" in text
-    assert len((out / "history_student.csv").read_text().splitlines()) == 2
-
-
 def test_teacher_first_then_distil(call, write_recipe, tmp_path):
     path, out = write_recipe(baseline=False), tmp_path / "run"
     call("distill", path, "--out", out, "--quiet", code=2)
@@ -154,16 +136,24 @@ def test_teacher_first_then_distil(call, write_recipe, tmp_path):
     assert (out / "report.html").is_file()
 
 
-def test_distil_from_a_file_tells_the_teacher_it_used(
+def test_distil_from_a_file_prints_the_table_and_writes_json(
     call, write_recipe, tmp_path, finished
 ):
-    out = tmp_path / "run"
-    call(
-        *("distill", write_recipe(baseline=False), "--out", out, "--quiet"),
-        *("--teacher", finished / "teacher.keras"),
+    out, figures = tmp_path / "run", tmp_path / "figures.json"
+    result = call(
+        *("distill", write_recipe(), "--out", out, "--set", "baseline=false"),
+        *("--teacher", finished / "teacher.keras", "--quiet", "--json", figures),
     )
+    found = json.loads(figures.read_text())
+    assert found == json.loads((out / "metrics.json").read_text())
+    assert found["command"].startswith(f"kerakd distill {tmp_path}")
+    text = result.stdout
+    for part in ("Parameters", "MB", "Test accuracy", "Macro F2", "ms / image"):
+        assert part in text
+    assert "Phantoms drawn by a program, not MRI data." in text
+    assert "logits differ from Keras's by at most" in text
+    assert f"Report: {out / 'report.html'}" in text
     told = json.loads((finished / "metrics.json").read_text())
-    found = json.loads((out / "metrics.json").read_text())
     assert found["models"]["teacher"]["test"] == told["models"]["teacher"]["test"]
     assert set(found["models"]) == {"teacher", "student", "student_float32"}
     # Its splits.json lies beside it, and they are those of this run: no warning.

@@ -64,5 +64,5 @@ def _quiet() -> None:
     """Keep TensorFlow's chatter out of the output, before it is loaded."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    # The recipes are about bits; without this TensorFlow announces that on each start.
+    # So that what is said and what Keras prints come in order in a file, too.
     sys.stdout.reconfigure(line_buffering=True)

@@ -35,23 +35,15 @@ def pipeline(
     from kerakd.benchmark import benchmark_pipeline
 
     figures = benchmark_pipeline(image_size, batch_size, steps, repeats)
-    common.show_table(
-        ("Source", "ms / step", "ratio", "quartiles", "allowed"),
-        [
-            [name, f"{one['milliseconds_per_step']:.1f}", *_ratio(one)]
-            for name, one in figures["sources"].items()
-        ],
-    )
+    rows = [["one tensor", _step(figures["one_tensor"]), "", "", ""]]
+    for name, one in figures["pipelines"].items():
+        ratio = one["ratio"]
+        quartiles = f"{ratio['lower_quartile']:.3f} to {ratio['upper_quartile']:.3f}"
+        median, bar = f"{ratio['median']:.3f}", f"{one['bar']:.2f}"
+        rows.append([f"pipeline, {name}", _step(one), median, quartiles, bar])
+    common.show_table(("Source", "ms / step", "Ratio", "Quartiles", "Allowed"), rows)
     common.write_figures(json, figures)
 
 
-def _ratio(source: dict) -> list[str]:
-    ratio = source.get("ratio")
-    if not ratio:
-        return ["", "", ""]
-    bar = source.get("bar")
-    return [
-        f"{ratio['median']:.3f}",
-        f"{ratio['lower_quartile']:.3f} to {ratio['upper_quartile']:.3f}",
-        "" if bar is None else f"{bar:.2f}",
-    ]
+def _step(source: dict) -> str:
+    return f"{source['milliseconds_per_step']:.1f}"

@@ -49,12 +49,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no training progress.
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without what it logs from C++ while it is loaded."""
+    """Import TensorFlow without what it logs meanwhile, and later on retracing."""
     from kerakd.compress.silence import quiet
 
     with quiet():
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow as tf
+    tf.get_logger().setLevel("ERROR")
 
 
 def verbosity(quiet: bool) -> int:

@@ -47,22 +47,23 @@ def write_pages(
 
 
 def telling_rows(
-    labels: np.ndarray, teacher: np.ndarray, student: np.ndarray, count: int = _ROWS
+    labels: np.ndarray, teacher: np.ndarray, student: np.ndarray
 ) -> list[int]:
-    """Rows worth looking at: disagreements first, then errors, then each class.
+    """Rows worth looking at: one of each outcome, then one of each class.
 
     Args:
         labels: Class indices `(N,)`.
         teacher: Logits `(N, classes)`.
         student: Logits `(N, classes)`.
-        count: How many rows.
+
+    Returns:
+        At most four rows: only the teacher right, only the student right, both wrong,
+        both right, as far as they occur.
     """
-    ours, theirs = student.argmax(axis=1), teacher.argmax(axis=1)
-    by_class = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    rows = [
-        *np.flatnonzero(ours != theirs)[: count // 2],
-        *np.flatnonzero(ours != labels)[: count // 2],
-        *(rows[0] for rows in by_class),
-        *range(len(labels)),
-    ]
-    return [int(row) for row in dict.fromkeys(rows)][:count]
+    taught, learned = (z.argmax(axis=1) == labels for z in (teacher, student))
+    outcomes = [taught & ~learned, learned & ~taught, ~taught & ~learned]
+    outcomes += [taught & learned, *(labels == label for label in np.unique(labels))]
+    # From the middle of each: a table is sorted by class.
+    found = [np.flatnonzero(outcome) for outcome in outcomes]
+    middles = [int(rows[len(rows) // 2]) for rows in found if len(rows)]
+    return list(dict.fromkeys(middles))[:_ROWS]
