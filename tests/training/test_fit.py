@@ -239,19 +239,20 @@ def test_gradient_accumulation_is_a_larger_batch():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_mixed_precision_leaves_a_float32_model(net, arrays, dtype):
+def test_mixed_precision_leaves_a_float32_model(net, arrays):
     student = net()
     history = kerakd.train_student(
         student,
         arrays,
         teacher=net(seed=1),
-        mixed_precision=dtype,
+        mixed_precision="float16",
         epochs=6,
         learning_rate=0.05,
         **QUIET,
     )
     assert history.history["loss"][-1] < history.history["loss"][0]
+    assert isinstance(history.model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert history.model.dtype_policy.name == "float32"
     assert {layer.dtype_policy.name for layer in student.layers} == {"float32"}
     assert student.predict(arrays[0], verbose=0).dtype == np.float32
 
