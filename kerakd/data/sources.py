@@ -73,19 +73,21 @@ def _folder(source: Path, data: Path | None) -> Path:
         return source
     if source.exists():
         raise DataError(f"{source} is a file; the folder of a data set was expected.")
-    if data is None:
+    # An absolute path is looked for where it says, and nowhere else.
+    if data is None or source.is_absolute():
         raise DataError(
             f"There is no folder {source}; give the data set, or the folder that holds "
             f"it, with --data, or set the environment variable {DATA_VARIABLE}.\n"
             f"{EXPECTED_TREE}"
         )
-    if not source.is_absolute() and (data.name == source.name or holds_layout(data)):
+    if data.name == source.name or holds_layout(data):
         return data
     names = [folder.name for folder in visible_folders(data)]
     hint = " " + nearest(source.name, names) if names else ""
     raise DataError(
         f"There is no folder {source} in {data}, and {data} is no data set itself."
-        f"{hint}\n{EXPECTED_TREE}"
+        f"{hint} Name the data set, or the folder that holds it, with --data.\n"
+        f"{EXPECTED_TREE}"
     )
 
 
