@@ -50,7 +50,7 @@ bench: $(STAMP)
 lock:
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/lock/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'setuptools>=80,<81'
 	build/lock/bin/python -m pip install --quiet --group dev .
 	build/lock/bin/python -m pip freeze --all --exclude pip --exclude kerakd > build/lock.txt
 	mv build/lock.txt requirements.lock
