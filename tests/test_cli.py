@@ -266,6 +266,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What is started in the background by a shell inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     checkpoint = out / "checkpoints" / "teacher" / "checkpoint.json"
     deadline = time.monotonic() + 300
