@@ -256,9 +256,36 @@ def test_the_demos_recipe_is_run_by_demo(call, monkeypatch, tmp_path):
 # Interruption -------------------------------------------------------------------------
 
 
-# In `make test-all`: a signal can meet TensorFlow anywhere, and of six tries on a busy
-# machine one ended otherwise, which is still to be understood.
-@pytest.mark.slow
+def test_ctrl_c_is_heard_in_a_destructor():
+    """Python drops what a destructor raises; the run must end all the same."""
+    script = """
+import os, signal, time, typer
+from kerakd.cli.errors import SentenceGroup
+app = typer.Typer(cls=SentenceGroup)
+class Dropped:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+@app.callback()
+def group(): pass
+@app.command()
+def run():
+    Dropped()
+    time.sleep(5)
+app()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, "run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert ended.returncode == 130, ended.stderr
+    assert "Interrupted." in ended.stderr
+
+
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
     out = tmp_path / "run"
     command = [*RUN, "run", write_recipe(teacher__training__epochs=500), "--out", out]
