@@ -41,6 +41,8 @@ MODELS = {
             "resnet50",
         )
     },
+    "unet_student": Entry("kerakd.models.unet:unet_student"),
+    "unet_teacher": Entry("kerakd.models.unet:unet_teacher"),
 }
 
 
@@ -69,20 +71,23 @@ def build(
     weights: str | os.PathLike | None = None,
     **options: Any,
 ) -> keras.Model:
-    """A classifier: one flat functional graph from raw pixels to logits.
+    """A classifier or U-Net: one flat functional graph from pictures to logits.
 
-    The pictures are RGB or grey with values in 0..255, of any dtype; normalisation is
-    inside, so an exported file takes raw pixels. The last layer is named `"logits"`,
+    A classifier's pictures are RGB or grey with values in 0..255, of any dtype;
+    normalisation is inside, so an exported file takes raw pixels. A U-Net's are slices
+    of any number of channels, normalised by case. The last layer is named `"logits"`,
     is float32 under every precision policy and has no activation. Initial weights are
     drawn with Keras's seed: call `keras.utils.set_random_seed` before.
 
     Args:
         name: One of `kerakd.models.names()`: `"resnet101"`, `"resnet50"`,
             `"mobilenet_v3_small"`, `"mobilenet_v2"`, `"efficientnet_v2_b0"`,
-            `"deit_small"`, `"alexnet"`, `"plain_cnn"`.
+            `"deit_small"`, `"alexnet"`, `"plain_cnn"`, `"unet_teacher"`,
+            `"unet_student"`.
         num_classes: How many classes, at least 2.
         input_shape: Height, width and channels of the pictures; what the model was
-            made for if `None` (224x224x3; AlexNet 227x227x1, plain CNN 96x96x1).
+            made for if `None` (224x224x3; AlexNet 227x227x1, plain CNN 96x96x1, U-Nets
+            128x128x3).
         weights: `None` for random ones; `"imagenet"` for a pretrained backbone under a
             new head; or the path of a `.keras` or `.weights.h5` file, of this model or
             of its backbone. Weights that cannot be had are an error. A file for
