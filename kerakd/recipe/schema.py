@@ -178,10 +178,20 @@ class ExportSection:
     """What is made of the student for a phone.
 
     Args:
-        modes: The files to write; `float32` is the student as it is.
+        modes: The files to write: `float32` is the student as it is, `float16` and
+            `dynamic` store its weights smaller, `int8` and `int16x8` compute in
+            integers too (calibrated on 128 training images).
     """
 
-    modes: list[Literal["float32"]] = field(default_factory=lambda: ["float32"])
+    modes: list[Literal["float32", "float16", "dynamic", "int8", "int16x8"]] = field(
+        default_factory=lambda: ["float32"]
+    )
+
+    def __post_init__(self):
+        if not self.modes or len(set(self.modes)) < len(self.modes):
+            raise RecipeError(
+                f"`modes` must name one or more modes, each once; got {self.modes}."
+            )
 
 
 @dataclass(frozen=True)

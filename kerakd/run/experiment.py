@@ -8,13 +8,12 @@ import numpy as np
 
 import kerakd
 from kerakd import models
-from kerakd.compress import LiteRTModel, quantize, verify
-from kerakd.compress import benchmark as benchmark_litert
-from kerakd.evaluation import predict_logits, write_predictions
+from kerakd.evaluation import write_predictions
 from kerakd.files import read_json, write_json
 from kerakd.recipe import Recipe, overrides, save_recipe
 from kerakd.run import judging, networks, surroundings
 from kerakd.run.caching import get_cache, is_cached
+from kerakd.run.exporting import export_all, run_exports
 from kerakd.run.folder import Folder
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
@@ -50,7 +49,7 @@ def run_recipe(
 
     The folder holds the resolved `recipe.yaml`, `samples.csv`, `splits.json`, the
     models, `history_*.csv`, `metrics.json`, `predictions.csv`,
-    `student_float32.tflite`, `figures/`, `report.html` and `model_card.md`. Whatever
+    `student_<mode>.tflite`, `figures/`, `report.html` and `model_card.md`. Whatever
     has to be chosen is chosen on the validation set; the test set is touched once, at
     the end.
 
@@ -123,7 +122,7 @@ def run_recipe(
     say("Export")
     student = judging.best(students["student"])
     with folder.stage("export"):
-        metrics["export"] = _export(job, student)
+        metrics["export"] = export_all(job, student)
     say("Test")
     with folder.stage("evaluation"):
         logits = _test(job, recipe, metrics, teacher, taught, students)
@@ -157,23 +156,6 @@ def _students(
     return found
 
 
-def _export(job: Job, student: Candidate) -> dict[str, Any]:
-    """The student's file for LiteRT, compared with Keras on the validation images."""
-    (model,) = student.models
-    pictures = job.pictures("validation", student.shape)
-    path = job.folder / "student_float32.tflite"
-    export = quantize(
-        model,
-        "float32",
-        pictures,
-        path=path,
-        class_names=job.class_names,
-        provenance={"recipe": job.recipe.name, "seed": student.seed},
-    )
-    report = verify(model, path, pictures)
-    return {"path": path.name, "bytes": export.bytes, **report}
-
-
 def _test(
     job: Job,
     recipe: Recipe,
@@ -202,7 +184,15 @@ def _test(
             known[role]["seed"] = chosen.seed
             spreads[role] = judging.over_seeds(candidates, tests)
             known[role] |= spreads[role]
-    logits["student_float32"] = _test_export(job, metrics, students)
+    exported, said = run_exports(
+        job,
+        metrics["export"]["modes"],
+        judging.best(students["student"]),
+        known["student"],
+    )
+    for name, told in exported.items():
+        known[name] = told | {"test": judging.metrics_of(job, said[name], "test")}
+    logits |= said
     metrics["distillation"] = {
         "student_loss_weight": recipe.distillation.student_loss_weight,
         "temperature": recipe.distillation.temperature,
@@ -217,25 +207,6 @@ def _test(
     write_predictions(
         job.folder / "predictions.csv", test.ids, test.labels, logits, job.class_names
     )
-    return logits
-
-
-def _test_export(
-    job: Job, metrics: dict[str, Any], students: Mapping[str, list[Candidate]]
-) -> np.ndarray:
-    student = judging.best(students["student"])
-    path = job.folder / metrics["export"]["path"]
-    litert = LiteRTModel(path)
-    logits, _ = predict_logits(litert, job.pictures("test", student.shape))
-    known = metrics["models"]["student"]
-    metrics["models"]["student_float32"] = {
-        "title": "the same, LiteRT float32",
-        "parameters": known["parameters"],
-        "megabytes": metrics["export"]["bytes"] / 1e6,
-        "multiply_adds": known["multiply_adds"],
-        "ms_per_image": benchmark_litert(path)["median_ms"],
-        "test": judging.metrics_of(job, logits, "test"),
-    }
     return logits
 
 

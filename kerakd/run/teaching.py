@@ -12,6 +12,7 @@ from kerakd.files import make_folder, read_json, replacing
 from kerakd.recipe import Recipe
 from kerakd.run import networks
 from kerakd.run.caching import get_cache, is_cached
+from kerakd.run.exporting import check_modes
 from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
 from kerakd.run.teachers import Teacher
@@ -30,6 +31,7 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
             used, or they do not fit together.
     """
     recipe = job.recipe
+    check_modes(recipe.export.modes)
     if recipe.teacher.files:
         loaded = networks.load_teachers(
             recipe.teacher, job.class_names, job.places, recipe.data.channels
