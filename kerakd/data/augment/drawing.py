@@ -18,8 +18,6 @@ from kerakd.errors import RecipeError
 # Every parameter has a place of its own in the stream, so that switching one on or off
 # leaves the others as they were. New ones go before "operators", which is open-ended.
 _PLACES = (
-    "horizontal_flip",
-    "vertical_flip",
     "rotation",
     "translation_x",
     "translation_y",
@@ -73,10 +71,7 @@ def draw(
     """
     chance = _Chances(policy, seed, view, ids)
     table = {}
-    if policy.horizontal_flip:
-        table["horizontal_flip"] = chance("horizontal_flip") < 0.5
-    if policy.vertical_flip:
-        table["vertical_flip"] = chance("vertical_flip") < 0.5
+    table.update(_draw_flips(policy, seed, view, ids))
     if policy.randaugment is not None:
         table["operators"], table["strengths"] = randaugment.draw_operators(
             chance.of_operators(), policy.randaugment["magnitude"]
@@ -159,6 +154,29 @@ def _hash(text: str, size: int) -> int:
 
 def _words(number: int) -> np.ndarray:
     return np.frombuffer(number.to_bytes(32, "little"), np.uint64)
+
+
+def _draw_flips(
+    policy: Augmentation, seed: int, view: int, ids: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Mirrorings, dealt like cards: each comes once before one comes again.
+
+    Two views after one another hold both sides of one flip, four hold all of two, so
+    that a cache of four views knows every picture that flips can make, where four
+    independent draws would know two thirds of them.
+    """
+    if not policy.flips:
+        return {}
+    block, place = divmod(view, 4)
+    pair, second = divmod(place, 2)
+    bits = _uniforms(f"flips {seed} {block}", ids, 4) < 0.5
+    mirrored = bits[:, pair] ^ bool(second)
+    if not policy.vertical_flip:
+        return {"horizontal_flip": mirrored}
+    if not policy.horizontal_flip:
+        return {"vertical_flip": mirrored}
+    upside_down = np.where(mirrored, bits[:, 2], bits[:, 3]) ^ bool(pair)
+    return {"horizontal_flip": mirrored, "vertical_flip": upside_down}
 
 
 def _draw_geometry(policy: Augmentation, chance: _Chances) -> dict[str, np.ndarray]:

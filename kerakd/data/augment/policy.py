@@ -46,8 +46,10 @@ class Augmentation:
     result is mixed with a partner last.
 
     Args:
-        horizontal_flip: Mirror left and right in half of the draws.
-        vertical_flip: Mirror up and down in half of the draws.
+        horizontal_flip: Mirror left and right in half of the draws: in one of the views
+            0 and 1 of an image, in one of the views 2 and 3, and so on.
+        vertical_flip: Mirror up and down in half of the draws; with both flips the
+            views 0 to 3 hold all four combinations, and so on.
         rotation: Largest angle either way in degrees, 0 to 180.
         translation: Largest shift either way, as a fraction of width and of height,
             0 to 1.

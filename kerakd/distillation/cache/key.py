@@ -10,7 +10,7 @@ import keras
 from kerakd.distillation.teachers import weights_hash
 from kerakd.errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 
 # How a difference is told, in the order in which it is looked for.
 _MEANINGS = {
