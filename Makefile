@@ -9,10 +9,12 @@
 #
 # The first call installs the exact versions of requirements.lock into .venv; later calls
 # find the stamp and start at once. Another interpreter: make demo PYTHON=python3.12
+# Tests run in two processes, which take 2 GiB each: make test JOBS=8 on a larger machine.
 
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= runs/demo
+JOBS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.kerakd-installed
 export TF_CPP_MIN_LOG_LEVEL ?= 3
@@ -34,10 +36,10 @@ demo: $(STAMP)
 	$(BIN)/kerakd demo --out $(DEMO)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -m ""
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m ""
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
