@@ -1,10 +1,14 @@
 """How good a model is: logits over a data set, and the metrics they give.
 
 Nothing here loads TensorFlow or scikit-learn before it is called, so the names are
-imported at once (a lazy `evaluate` would be hidden by the file of that name).
+imported at once (a lazy `evaluate` or `calibration` would be hidden by the file of that
+name).
 """
 
+from kerakd.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
+from kerakd.evaluation.calibration import calibration, fit_temperature, reliability
 from kerakd.evaluation.classification import classification_metrics
+from kerakd.evaluation.comparing import compare, compare_all, fidelity, mcnemar
 from kerakd.evaluation.evaluate import evaluate
 from kerakd.evaluation.intervals import wilson_interval
 from kerakd.evaluation.logits import predict_logits
@@ -16,10 +20,19 @@ from kerakd.evaluation.predictions import (
 
 __all__ = [
     "Predictions",
+    "bootstrap_intervals",
+    "calibration",
     "classification_metrics",
+    "compare",
+    "compare_all",
     "evaluate",
+    "fidelity",
+    "fit_temperature",
+    "mcnemar",
+    "paired_bootstrap",
     "predict_logits",
     "read_predictions",
+    "reliability",
     "wilson_interval",
     "write_predictions",
 ]

@@ -9,6 +9,7 @@ from kerakd.errors import DataError, ModelError
 from kerakd.evaluation.batches import integer_labels
 from kerakd.evaluation.intervals import wilson_interval
 from kerakd.evaluation.logits import check_logits
+from kerakd.evaluation.ranking import log_odds, ranking_metrics
 
 
 def class_logits(logits: Any) -> np.ndarray:
@@ -41,7 +42,7 @@ def classification_metrics(
     class_names: Sequence[str],
     sample_weight: Any = None,
 ) -> dict[str, Any]:
-    """Accuracy, per-class and averaged metrics, confusion matrix, log loss, Brier.
+    """Accuracy, per-class and averaged metrics, areas, confusion matrix, log loss.
 
     What is undefined is `None`, never 0:
 
@@ -50,7 +51,8 @@ def classification_metrics(
     - Of a class that is never predicted: precision. Its recall, F1 and F2 are 0, and
       in the macro and weighted precision it counts as 0 (as scikit-learn does), since
       leaving it out would reward a model that never names a rare class.
-    - Specificity, where every label is of that class.
+    - Specificity, where every label is of that class; `roc_auc` and `pr_auc` there and
+      where no label is.
 
     Of equal largest logits the first class is the prediction. Log loss is computed from
     the logits, so it stays exact where probabilities round to 0 or 1. The Brier score
@@ -70,8 +72,10 @@ def classification_metrics(
         `accuracy_interval` (95% Wilson interval at the level of images: it takes
         pictures as independent, which slices of one patient and copies are not),
         `balanced_accuracy`, `macro_` and `weighted_` `precision`, `recall`, `f1` and
-        `f2`, `log_loss` (nats), `brier`, `class_names`, `per_class` (by name:
-        `precision`, `recall`, `specificity`, `f1`, `f2`, `support`) and
+        `f2`, `macro_specificity`, `macro_roc_auc` and `macro_pr_auc` (each class
+        against the others), `log_loss` (nats, the negative log likelihood), `brier`,
+        `class_names`, `per_class` (by name: `precision`, `recall` (the sensitivity),
+        `specificity`, `f1`, `f2`, `roc_auc`, `pr_auc`, `support`) and
         `confusion_matrix` (rows are the labels, columns the predictions).
 
     Raises:
@@ -98,13 +102,19 @@ def classification_metrics(
     log_probability = log_softmax(logits.astype(np.float64), axis=1)
     truth = np.eye(len(names))[labels]
     accuracy = float(matrix.trace() / matrix.sum())
+    scores = _class_metrics(labels, predicted, matrix, names, weight)
+    areas, means = ranking_metrics(labels, log_odds(logits), names, weight)
+    for name, one in scores["per_class"].items():
+        support = one.pop("support")
+        one |= {**areas[name], "support": support}
     return {
         "count": len(labels),
         "accuracy": accuracy,
         "accuracy_interval": list(
             wilson_interval(min(accuracy, 1.0), _effective_count(weight, len(labels)))
         ),
-        **_class_metrics(labels, predicted, matrix, names, weight),
+        **scores,
+        **means,
         "log_loss": _mean(-(log_probability * truth).sum(axis=1), weight),
         "brier": _mean(((np.exp(log_probability) - truth) ** 2).sum(axis=1), weight),
         "class_names": names,
@@ -151,9 +161,11 @@ def _class_metrics(
             ("f2", f2),
         ):
             averages[f"{kind}_{key}"] = float((values[present] * share[present]).sum())
+    defined = specificity[~np.isnan(specificity) & present]
     return {
         "balanced_accuracy": averages["macro_recall"],
         **averages,
+        "macro_specificity": float(defined.mean()) if len(defined) else None,
         "per_class": {
             name: {
                 "precision": _number(precision[i]),

@@ -22,12 +22,18 @@ class Predictions:
         labels: Class indices, int32 of shape (N,).
         class_names: The name of each class, by index.
         logits: By model name, float32 of shape (N, C).
+        groups: What each picture belongs to (patient, cluster of copies), (N,) of str;
+            `None` where the file does not say.
+        has_copy: Whether a copy of the picture was trained on, (N,) of bool; `None`
+            where that was not looked for.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
     logits: Mapping[str, np.ndarray]
+    groups: np.ndarray | None = None
+    has_copy: np.ndarray | None = None
 
     def probabilities(self, model: str) -> np.ndarray:
         """Probabilities of `model`, float64 of shape (N, C)."""
@@ -44,10 +50,14 @@ def write_predictions(
     labels: Any,
     logits: Mapping[str, Any],
     class_names: Sequence[str],
+    *,
+    groups: Sequence[Any] | None = None,
+    has_copy: Sequence[bool] | None = None,
 ) -> Path:
     """Write the predictions of one or several models, whole or not at all.
 
-    The columns are `id`, `label` (a class name), and for each model
+    The columns are `id`, `label` (a class name), `group` and `has_copy` (`yes` or `no`)
+    where they are given, and for each model
     `<model>.predicted`, `<model>.probability.<class>` and `<model>.logit.<class>`.
     A model with one output gets the two columns of logits (0, z).
 
@@ -57,6 +67,8 @@ def write_predictions(
         labels: Class indices of shape (N,).
         logits: By model name (no dot in it), of shape (N, C).
         class_names: The name of each class, by index.
+        groups: What each picture belongs to.
+        has_copy: Whether a copy of it was trained on.
 
     Returns:
         The path written.
@@ -76,6 +88,17 @@ def write_predictions(
             f"({len(set(ids))} different) and {len(labels)} labels."
         )
     columns = {"id": ids, "label": [names[label] for label in labels]}
+    for name, extra in (("group", groups), ("has_copy", has_copy)):
+        if extra is None:
+            continue
+        if len(extra) != len(ids):
+            raise DataError(
+                f"There are {len(extra)} values of {name} for {len(ids)} pictures; "
+                "give one for each."
+            )
+        columns[name] = [str(one) for one in extra]
+    if has_copy is not None:
+        columns["has_copy"] = ["yes" if one else "no" for one in has_copy]
     for model, values in logits.items():
         values = class_logits(values)
         if "." in model or not model:
@@ -142,4 +165,8 @@ def read_predictions(path: str | os.PathLike) -> Predictions:
         labels=table["label"].map(index).to_numpy(np.int32),
         class_names=names,
         logits=logits,
+        groups=table["group"].to_numpy(str) if "group" in table else None,
+        has_copy=(
+            (table["has_copy"] == "yes").to_numpy() if "has_copy" in table else None
+        ),
     )

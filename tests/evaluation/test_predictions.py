@@ -84,3 +84,21 @@ def test_other_tables_are_refused_by_name(tmp_path, text, told):
     with pytest.raises(DataError, match=told) as caught:
         read_predictions(path)
     assert "p.csv" in str(caught.value)
+
+
+def test_groups_and_copies_come_back(tmp_path):
+    path = tmp_path / "predictions.csv"
+    logits = {"student": np.float32([[1, 0], [0, 1]])}
+    write_predictions(
+        *(path, ["x", "y"], [0, 1], logits, ["a", "b"]),
+        groups=["NA", 7],
+        has_copy=[True, False],
+    )
+    found = read_predictions(path)
+    assert found.groups.tolist() == ["NA", "7"]
+    assert found.has_copy.tolist() == [True, False]
+    write_predictions(path, ["x", "y"], [0, 1], logits, ["a", "b"])
+    assert read_predictions(path).groups is None
+    assert read_predictions(path).has_copy is None
+    with pytest.raises(DataError, match="1 values of group"):
+        write_predictions(path, ["x", "y"], [0, 1], logits, ["a", "b"], groups=["g"])
