@@ -35,6 +35,8 @@ class DataSection:
         limit: At most this many images of each class in each split; for trials.
         channels: 3 for colour (grey scans are repeated), 1 for grey.
         class_weight: Weight by class name in training, or `balanced`.
+        audit: Whether copies across the splits are looked for before training, so that
+            every result is told on the test images without a copy, too.
         memory_gigabytes: Decoded images above this are kept on disk instead.
         phantom: Options of the phantom, where that is the source.
     """
@@ -51,6 +53,7 @@ class DataSection:
     class_weight: dict[str, Annotated[float, Range(minimum=0)]] | (
         Literal["balanced"] | None
     ) = None
+    audit: bool = True
     memory_gigabytes: Annotated[float, Range(minimum=0)] = 2.0
     phantom: dict[str, Any] = field(default_factory=dict)
 

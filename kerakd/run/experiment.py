@@ -1,19 +1,16 @@
 """`run_recipe`: data, teacher, students, test, export and report, in this order."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 import kerakd
-from kerakd import models
-from kerakd.evaluation import write_predictions
 from kerakd.files import read_json, write_json
 from kerakd.recipe import Recipe, overrides, save_recipe
 from kerakd.run import judging, networks, surroundings
+from kerakd.run.auditing import look_for_leaks
 from kerakd.run.caching import get_cache, is_cached
-from kerakd.run.exporting import export_all, run_exports
+from kerakd.run.exporting import export_all
 from kerakd.run.folder import Folder
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
@@ -28,7 +25,7 @@ from kerakd.run.teaching import (
     rehearse,
     student_file,
 )
-from kerakd.run.timing import milliseconds_per_image
+from kerakd.run.testing import describe, test_all
 
 
 def run_recipe(
@@ -96,13 +93,15 @@ def run_recipe(
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
         rehearse(job, recipes)
         folder.pledge("sweep", grid, "--sweep")
+        with folder.stage("audit"):
+            job.leaks = look_for_leaks(job, say)
 
     say("Teacher")
     with folder.stage("teacher"):
         teacher = get_teacher(job)
         taught = judging.candidate(job, recipe.seed, teacher.models)
     metrics = _frame(job, command)
-    metrics["models"]["teacher"] = _describe(teacher.models, teacher.title, taught)
+    metrics["models"]["teacher"] = describe(teacher.models, teacher.title, taught)
     if teacher_only:
         metrics["seconds"] = folder.seconds
         write_json(folder / "metrics.json", metrics)
@@ -125,7 +124,7 @@ def run_recipe(
         metrics["export"] = export_all(job, student)
     say("Test")
     with folder.stage("evaluation"):
-        logits = _test(job, recipe, metrics, teacher, taught, students)
+        logits = test_all(job, recipe, metrics, teacher, taught, students)
     metrics["seconds"] = folder.seconds
     write_json(folder / "metrics.json", metrics)
     say("Report")
@@ -156,77 +155,6 @@ def _students(
     return found
 
 
-def _test(
-    job: Job,
-    recipe: Recipe,
-    metrics: dict[str, Any],
-    teacher: Teacher,
-    taught: Candidate,
-    students: Mapping[str, list[Candidate]],
-) -> dict[str, np.ndarray]:
-    """Touch the test set: metrics of every model, `predictions.csv`."""
-    logits = {"teacher": judging.logits_of(job, teacher.models, "test", teacher.shape)}
-    known = metrics["models"]
-    known["teacher"]["test"] = judging.metrics_of(job, logits["teacher"], "test")
-    spreads = {}
-    for role, candidates in students.items():
-        said = {
-            c.seed: judging.logits_of(job, c.models, "test", c.shape)
-            for c in candidates
-        }
-        tests = [judging.metrics_of(job, one, "test") for one in said.values()]
-        chosen = judging.best(candidates)
-        logits[role] = said[chosen.seed]
-        title = networks.describe_network(recipe.student, chosen.shape)
-        known[role] = _describe(chosen.models, title, chosen)
-        known[role]["test"] = judging.metrics_of(job, logits[role], "test")
-        if len(candidates) > 1:
-            known[role]["seed"] = chosen.seed
-            spreads[role] = judging.over_seeds(candidates, tests)
-            known[role] |= spreads[role]
-    exported, said = run_exports(
-        job,
-        metrics["export"]["modes"],
-        judging.best(students["student"]),
-        known["student"],
-    )
-    for name, told in exported.items():
-        known[name] = told | {"test": judging.metrics_of(job, said[name], "test")}
-    logits |= said
-    metrics["distillation"] = {
-        "student_loss_weight": recipe.distillation.student_loss_weight,
-        "temperature": recipe.distillation.temperature,
-        "losses": recipe.distillation.losses,
-        "agreement_with_teacher": {
-            role: judging.agreement(logits[role], logits["teacher"])
-            for role in students
-        },
-        **judging.whether_it_helped(spreads.get("student"), spreads.get("baseline")),
-    }
-    test = job.samples.subset("test")
-    write_predictions(
-        job.folder / "predictions.csv", test.ids, test.labels, logits, job.class_names
-    )
-    return logits
-
-
-def _describe(members: Sequence[Any], title: str, judged: Candidate) -> dict[str, Any]:
-    """What is told of a Keras model, or of an ensemble's members together."""
-    return {
-        "title": title,
-        "parameters": judging.total(members, models.parameters),
-        "megabytes": judging.total(members, _bytes) / 1e6,
-        "multiply_adds": judging.total(members, models.multiply_adds),
-        "ms_per_image": judging.total(members, milliseconds_per_image),
-        "validation": judged.validation,
-    }
-
-
-def _bytes(model: Any) -> int:
-    """Size of the weights."""
-    return sum(np.asarray(weight).nbytes for weight in model.get_weights())
-
-
 def _frame(job: Job, command: str | None) -> dict[str, Any]:
     recipe, samples = job.recipe, job.samples
     return {
@@ -242,6 +170,7 @@ def _frame(job: Job, command: str | None) -> dict[str, Any]:
             "counts": samples.counts,
             "notes": samples.notes,
         },
+        "audit": job.leaks.told,
         "models": {},
         "versions": surroundings.versions(),
         "machine": surroundings.machine(),

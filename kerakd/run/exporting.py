@@ -10,7 +10,7 @@ from kerakd.compress import benchmark as benchmark_litert
 from kerakd.compress.modes import MODES
 from kerakd.data import ImageBatches
 from kerakd.errors import RecipeError, nearest
-from kerakd.evaluation import predict_logits
+from kerakd.evaluation import classification_metrics, predict_logits
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
 
@@ -98,8 +98,8 @@ def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 def run_exports(
     job: Job, exports: dict[str, Any], student: Candidate, known: dict[str, Any]
-) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
-    """Run every exported file over the test images.
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Run every exported file over the test and the validation images.
 
     Args:
         job: The run.
@@ -108,20 +108,27 @@ def run_exports(
         known: What is told of it.
 
     Returns:
-        By model name (`student_float32`, ...): what is told of the file, and its
-        logits.
+        By model name (`student_float32`, ...): what is told of the file, its logits
+        on the test images, and those on the validation images.
     """
-    told, logits = {}, {}
+    told, logits, validation = {}, {}, {}
     pictures = job.pictures("test", student.shape)
     for mode, export in exports.items():
         path = job.folder / export["path"]
         name = f"student_{mode}"
-        logits[name], _ = predict_logits(LiteRTModel(path), pictures)
+        litert = LiteRTModel(path)
+        logits[name], _ = predict_logits(litert, pictures)
+        validation[name], labels = predict_logits(
+            litert, job.pictures("validation", student.shape)
+        )
         told[name] = {
             "title": f"the same, LiteRT {mode}",
             "parameters": known["parameters"],
             "megabytes": export["bytes"] / 1e6,
             "multiply_adds": known["multiply_adds"],
             "ms_per_image": benchmark_litert(path)["median_ms"],
+            "validation": classification_metrics(
+                labels, validation[name], job.class_names
+            ),
         }
-    return told, logits
+    return told, logits, validation

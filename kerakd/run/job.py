@@ -7,6 +7,7 @@ from typing import Any
 from kerakd.data import ImageBatches, Samples
 from kerakd.recipe import Recipe
 from kerakd.run.folder import Folder
+from kerakd.run.leaks import Leaks
 
 Shape = tuple[int, int, int]
 
@@ -22,6 +23,7 @@ class Job:
         places: Folders in which weights and teacher files are looked for.
         verbose: As in `keras.Model.fit`.
         warnings: What a reader of the figures has to know; stages add to it.
+        leaks: Which test images have a copy in training, once that was looked for.
     """
 
     recipe: Recipe
@@ -30,6 +32,7 @@ class Job:
     places: list[Path]
     verbose: int | str = "auto"
     warnings: list[str] = field(default_factory=list)
+    leaks: Leaks | None = None
     _held: dict[Any, ImageBatches] = field(default_factory=dict, repr=False)
 
     @property

@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from kerakd.run.job import Job, Shape
 
 # What is told of each seed, and averaged over seeds.
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_f2", "log_loss")
+# The lines that are always shown together, and how the keys of the second end.
+LINES = {"test": "", "test_without_copies": "_without_copies"}
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,13 @@ class Candidate:
         seed: The seed it was trained with.
         models: The model, or the members of an ensemble.
         validation: Metrics on the validation set.
+        logits: What they rest on.
     """
 
     seed: int
     models: list
     validation: dict[str, Any]
+    logits: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def shape(self) -> Shape:
@@ -66,7 +70,7 @@ def candidate(job: Job, seed: int, models: Sequence[Any]) -> Candidate:
     """A trained model, judged on the validation set."""
     shape = tuple(models[0].input_shape[1:])
     logits = logits_of(job, models, "validation", shape)
-    return Candidate(seed, list(models), metrics_of(job, logits, "validation"))
+    return Candidate(seed, list(models), metrics_of(job, logits, "validation"), logits)
 
 
 def best(candidates: Sequence[Candidate]) -> Candidate:
@@ -86,26 +90,27 @@ def over_seeds(
 
     Args:
         candidates: One for each seed.
-        tests: Their metrics on the test set.
+        tests: For each its metrics on the `test` set and, where it is known which
+            images have no copy in training, on `test_without_copies`.
 
     Returns:
-        `seeds` (a list with `seed`, `validation`, `test`), `mean` and `spread` (the
-        sample standard deviation) of the scores on the test set; JSON-able.
+        `seeds` (a list with `seed`, `validation`, `test`, `test_without_copies`),
+        `mean` and `spread` (the sample standard deviation) of the scores on the test
+        set, and `mean_without_copies` and `spread_without_copies`; JSON-able.
     """
+    lines = [line for line in LINES if all(line in test for test in tests)]
     rows = [
-        {
-            "seed": c.seed,
-            "validation": _scores(c.validation),
-            "test": _scores(test),
-        }
+        {"seed": c.seed, "validation": _scores(c.validation)}
+        | {line: _scores(test[line]) for line in lines}
         for c, test in zip(candidates, tests, strict=True)
     ]
-    values = {name: [row["test"][name] for row in rows] for name in SCORES}
-    return {
-        "seeds": rows,
-        "mean": {name: statistics.fmean(v) for name, v in values.items()},
-        "spread": {name: statistics.stdev(v) for name, v in values.items()},
-    }
+    found: dict[str, Any] = {"seeds": rows}
+    for line in lines:
+        values = {name: [row[line][name] for row in rows] for name in SCORES}
+        ending = LINES[line]
+        found[f"mean{ending}"] = {n: statistics.fmean(v) for n, v in values.items()}
+        found[f"spread{ending}"] = {n: statistics.stdev(v) for n, v in values.items()}
+    return found
 
 
 def whether_it_helped(
@@ -119,20 +124,31 @@ def whether_it_helped(
 
     Returns:
         `differences` in test accuracy (by seed), `mean_difference`, and `verdict`, a
-        sentence; empty where there are not several seeds of both.
+        sentence; the same ending in `_without_copies`; empty where there are not
+        several seeds of both.
     """
     if not student or not baseline:
         return {}
+    found: dict[str, Any] = {}
+    for line, ending in LINES.items():
+        if f"mean{ending}" in student and f"mean{ending}" in baseline:
+            found |= _verdict(student, baseline, line, ending)
+    return found
+
+
+def _verdict(
+    student: Mapping[str, Any], baseline: Mapping[str, Any], line: str, ending: str
+) -> dict[str, Any]:
     pairs = list(zip(student["seeds"], baseline["seeds"], strict=True))
     differences = {
-        str(s["seed"]): s["test"]["accuracy"] - b["test"]["accuracy"] for s, b in pairs
+        str(s["seed"]): s[line]["accuracy"] - b[line]["accuracy"] for s, b in pairs
     }
     better = sum(d > 0 for d in differences.values())
     worse = sum(d < 0 for d in differences.values())
     count = len(differences)
-    mean = statistics.fmean(differences.values())
     figures = (
-        f"{_with_spread(student)} with a teacher, {_with_spread(baseline)} without, "
+        f"{_with_spread(student, ending)} with a teacher, "
+        f"{_with_spread(baseline, ending)} without, "
         f"mean and standard deviation over {count} seeds"
     )
     if better == count:
@@ -144,7 +160,11 @@ def whether_it_helped(
             f"Distillation made no consistent difference (better in {better}, worse in "
             f"{worse} of {count} seeds): {figures}."
         )
-    return {"differences": differences, "mean_difference": mean, "verdict": verdict}
+    return {
+        f"differences{ending}": differences,
+        f"mean_difference{ending}": statistics.fmean(differences.values()),
+        f"verdict{ending}": verdict,
+    }
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -162,6 +182,6 @@ def _scores(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: metrics[name] for name in SCORES}
 
 
-def _with_spread(known: Mapping[str, Any]) -> str:
-    mean, spread = known["mean"]["accuracy"], known["spread"]["accuracy"]
+def _with_spread(known: Mapping[str, Any], ending: str) -> str:
+    mean, spread = (known[f"{kind}{ending}"]["accuracy"] for kind in ("mean", "spread"))
     return f"{100 * mean:.2f} \N{PLUS-MINUS SIGN} {100 * spread:.2f}%"

@@ -68,6 +68,11 @@ def test_metrics_tell_every_model(metrics):
         assert known["multiply_adds"] > 0
         assert known["ms_per_image"] > 0
         assert known["test"]["count"] == metrics["models"]["student"]["test"]["count"]
+        intervals = known["test"]["intervals"]
+        low, high = intervals["accuracy"]
+        assert low <= known["test"]["accuracy"] <= high
+        # Slices of one phantom patient are drawn together.
+        assert intervals["groups"] < known["test"]["count"]
     assert metrics["kerakd"] == kerakd.__version__
     assert metrics["command"] == "kerakd run tiny"
     stages = {"data", "teacher", "student", "baseline", "export", "evaluation"}
@@ -106,6 +111,43 @@ def test_the_export_says_what_keras_says(finished, metrics):
     assert export["bytes"] == (finished / export["path"]).stat().st_size
     assert export["max_abs_difference"] < 1e-4
     assert export["top1_agreement"] == 1
+
+
+def test_every_pair_of_models_is_compared(metrics):
+    pairs = {(one["a"], one["b"]) for one in metrics["comparisons"]["test"]}
+    assert len(pairs) == 6
+    found = {(one["a"], one["b"]): one for one in metrics["comparisons"]["test"]}
+    one = found["student", "baseline"]
+    scores = [metrics["models"][m]["test"]["accuracy"] for m in ("student", "baseline")]
+    assert one["accuracy"]["difference"] == pytest.approx(scores[0] - scores[1])
+    same = found["student", "student_float32"]["mcnemar"]
+    assert same["only_a_right"] == same["only_b_right"] == 0
+
+
+def test_fidelity_is_that_of_the_predictions(finished, metrics):
+    said = read_predictions(finished / "predictions.csv")
+    agreed = (said.predicted("teacher") == said.predicted("student")).mean()
+    told = metrics["fidelity"]["test"]["student"]
+    assert told["top1_agreement"] == pytest.approx(agreed)
+    assert set(metrics["fidelity"]["test"]) == {
+        "student",
+        "baseline",
+        "student_float32",
+    }
+
+
+def test_temperatures_are_fitted_on_validation_and_stored(finished, metrics):
+    stored = json.loads((finished / "calibration.json").read_text())
+    samples = Samples.load(finished / "samples.csv")
+    assert stored["images"] == len(samples.subset("validation"))
+    assert set(stored["temperatures"]) == set(metrics["models"])
+    for model, known in metrics["models"].items():
+        told = known["calibration"]
+        assert told["temperature"] == stored["temperatures"][model]
+        fitted = told["validation"]
+        assert fitted["scaled"]["log_loss"] <= fitted["as_it_is"]["log_loss"] + 1e-9
+        as_it_is = told["test"]["as_it_is"]["log_loss"]
+        assert as_it_is == pytest.approx(known["test"]["log_loss"])
 
 
 def test_no_patient_is_on_both_sides_of_a_split(finished):

@@ -55,7 +55,28 @@ def test_validation_chooses_by_accuracy_and_then_by_log_loss():
 
 def told(*accuracies):
     candidates = [candidate(seed, 0.5) for seed in range(len(accuracies))]
-    return over_seeds(candidates, [metrics(one) for one in accuracies])
+    return over_seeds(candidates, [{"test": metrics(one)} for one in accuracies])
+
+
+def told_twice(*accuracies):
+    """Each seed with an accuracy on all test images and on those without a copy."""
+    candidates = [candidate(seed, 0.5) for seed in range(len(accuracies))]
+    tests = [
+        {"test": metrics(one), "test_without_copies": metrics(other)}
+        for one, other in accuracies
+    ]
+    return over_seeds(candidates, tests)
+
+
+def test_both_lines_are_told_of_several_seeds():
+    student = told_twice((0.9, 0.6), (0.95, 0.7))
+    baseline = told_twice((0.8, 0.7), (0.85, 0.8))
+    assert student["mean_without_copies"]["accuracy"] == pytest.approx(0.65)
+    assert student["seeds"][1]["test_without_copies"]["accuracy"] == 0.7
+    found = whether_it_helped(student, baseline)
+    assert "helped in each" in found["verdict"]
+    assert "did harm in each" in found["verdict_without_copies"]
+    assert found["mean_difference_without_copies"] == pytest.approx(-0.1)
 
 
 def test_mean_and_spread_are_those_of_the_test_set():
