@@ -13,6 +13,8 @@ _NAMES = {
     "verify": "kerakd.compress.agreement",
     "benchmark": "kerakd.compress.timing",
     "read_metadata": "kerakd.compress.metadata",
+    "to_tf_keras": "kerakd.compress.bridge",
+    "from_tf_keras": "kerakd.compress.bridge",
 }
 
 __all__ = [*_NAMES]
