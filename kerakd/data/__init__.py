@@ -13,6 +13,7 @@ from kerakd.data.decode import decode, resize
 _NAMES = {
     "Samples": "kerakd.data.samples",
     "load_images": "kerakd.data.images",
+    "load_volumes": "kerakd.data.volumes.table",
     "split": "kerakd.data.splits",
     "save_splits": "kerakd.data.splits",
     "load_splits": "kerakd.data.splits",

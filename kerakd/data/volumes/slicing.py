@@ -1,0 +1,120 @@
+"""Between the slices of a scanner and the square that a network sees."""
+
+import functools
+
+import numpy as np
+
+from kerakd.data.volumes.schemes import to_target
+
+
+@functools.lru_cache(maxsize=64)
+def linear_weights(old: int, new: int) -> np.ndarray:
+    """A line of `old` pixels resized to `new`, as a matrix.
+
+    Bilinear with antialiasing: when a picture shrinks, the triangle grows with it, so
+    that every pixel has its say. The same as Pillow's `BILINEAR`, for any numbers.
+
+    Args:
+        old: Pixels there are.
+        new: Pixels wanted.
+
+    Returns:
+        float32 `(new, old)`; rows sum to 1.
+    """
+    scale = old / new
+    reach = max(scale, 1.0)
+    centres = (np.arange(new) + 0.5) * scale
+    distance = np.abs(np.arange(old)[None] + 0.5 - centres[:, None]) / reach
+    weights = np.maximum(0.0, 1.0 - distance)
+    weights /= weights.sum(axis=1, keepdims=True)
+    weights = weights.astype(np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def resize_linear(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize slices of numbers.
+
+    Args:
+        slices: `(n, height, width, channels)`, float32.
+        size: The new `(height, width)`.
+
+    Returns:
+        float32 `(n, *size, channels)`; `slices` itself where they have that size.
+    """
+    count, height, width, channels = slices.shape
+    if (height, width) == tuple(size):
+        return slices
+    rows, columns = linear_weights(height, size[0]), linear_weights(width, size[1])
+    result = np.empty((count, *size, channels), np.float32)
+    for channel in range(channels):
+        planes = np.ascontiguousarray(slices[..., channel])
+        result[..., channel] = rows @ planes @ columns.T
+    return result
+
+
+def resize_nearest(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize slices of names, each pixel taking that of the one under its centre.
+
+    Args:
+        slices: `(n, height, width)` of any type.
+        size: The new `(height, width)`.
+    """
+    _, height, width = slices.shape
+    if (height, width) == tuple(size):
+        return slices
+    rows = _nearest(height, size[0])
+    columns = _nearest(width, size[1])
+    return slices[:, rows[:, None], columns[None]]
+
+
+def _nearest(old: int, new: int) -> np.ndarray:
+    places = (np.arange(new) + 0.5) * (old / new)
+    return np.minimum(places.astype(np.intp), old - 1)
+
+
+def to_slices(
+    images: np.ndarray, classes: np.ndarray | None, size: tuple[int, int], target: str
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Normalised volumes as what a network sees and learns.
+
+    Args:
+        images: float32 `(slices, height, width, channels)`, from `normalise`.
+        classes: uint8 `(slices, height, width)` of classes inside kerakd, or None.
+        size: `(height, width)` of the network's input.
+        target: See `kerakd.data.volumes.TARGETS`.
+
+    Returns:
+        float32 `(slices, *size, channels)` and uint8 `(slices, *size)` or None.
+    """
+    pictures = resize_linear(images, size)
+    if classes is None:
+        return pictures, None
+    return pictures, resize_nearest(to_target(classes, target), size)
+
+
+def logits_to_classes(
+    logits: np.ndarray, size: tuple[int, int], target: str
+) -> np.ndarray:
+    """What a network said, on the grid of the scanner.
+
+    Logits are resized before the largest is taken: an edge then runs where they cross,
+    not along the network's coarser pixels.
+
+    Args:
+        logits: `(slices, height, width, classes)`.
+        size: `(height, width)` of the case's slices.
+        target: `"whole_tumour"`: tumour becomes class 1; `"subregions"`.
+
+    Returns:
+        uint8 `(slices, *size)`, classes inside kerakd.
+    """
+    if target == "whole_tumour":
+        # One difference is resized in place of two logits.
+        margin = logits[..., 1:2] - logits[..., :1]
+        return (resize_linear(margin, size)[..., 0] > 0).astype(np.uint8)
+    result = np.empty((len(logits), *size), np.uint8)
+    for start in range(0, len(logits), 16):
+        part = resize_linear(logits[start : start + 16], size)
+        result[start : start + 16] = part.argmax(axis=-1)
+    return result
