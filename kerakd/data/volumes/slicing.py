@@ -53,24 +53,36 @@ def resize_linear(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return result
 
 
-def resize_nearest(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize slices of names, each pixel taking that of the one under its centre.
+def resize_classes(slices: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize slices of classes, each pixel taking the class that it holds most of.
+
+    Nearest neighbours would move an edge by up to half an old pixel, and lose what is
+    thinner than a new one by chance.
 
     Args:
-        slices: `(n, height, width)` of any type.
+        slices: uint8 `(n, height, width)`.
         size: The new `(height, width)`.
+
+    Returns:
+        uint8 `(n, *size)`; the lower class where two hold the same.
     """
     _, height, width = slices.shape
     if (height, width) == tuple(size):
         return slices
-    rows = _nearest(height, size[0])
-    columns = _nearest(width, size[1])
-    return slices[:, rows[:, None], columns[None]]
-
-
-def _nearest(old: int, new: int) -> np.ndarray:
-    places = (np.arange(new) + 0.5) * (old / new)
-    return np.minimum(places.astype(np.intp), old - 1)
+    found = np.unique(slices)
+    result = np.full((len(slices), *size), found[0], np.uint8)
+    most = None
+    for name in found:
+        share = resize_linear((slices == name)[..., None].astype(np.float32), size)
+        share = share[..., 0]
+        if most is None:
+            most = share
+        else:
+            # By more than rounding.
+            more = share > most + 1e-6
+            result[more] = name
+            most = np.maximum(most, share)
+    return result
 
 
 def to_slices(
@@ -90,7 +102,7 @@ def to_slices(
     pictures = resize_linear(images, size)
     if classes is None:
         return pictures, None
-    return pictures, resize_nearest(to_target(classes, target), size)
+    return pictures, resize_classes(to_target(classes, target), size)
 
 
 def logits_to_classes(
