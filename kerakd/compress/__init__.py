@@ -15,6 +15,8 @@ _NAMES = {
     "read_metadata": "kerakd.compress.metadata",
     "to_tf_keras": "kerakd.compress.bridge",
     "from_tf_keras": "kerakd.compress.bridge",
+    "representative": "kerakd.compress.calibration",
+    "interleaved": "kerakd.compress.timing",
 }
 
 __all__ = [*_NAMES]

@@ -4,23 +4,30 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerakd
 from kerakd.compress.acceptance import check_agreement, check_weights_inside
+from kerakd.compress.backends import CONVERTER, ConverterBackend
+from kerakd.compress.calibration import LEAST, Representative, representative
+from kerakd.compress.converter import to_flatbuffer
+from kerakd.compress.flatbuffer import OUTPUT, peak_activations, sign, take_uint8
+from kerakd.compress.integer import to_int8
 from kerakd.compress.interpreter import LiteRTModel
 from kerakd.compress.metadata import append_metadata
+from kerakd.compress.modes import MODES
 from kerakd.compress.precision import in_float32
 from kerakd.compress.requests import (
     check_class_names,
+    check_integer_options,
     check_json,
     check_model,
     check_options,
 )
-from kerakd.compress.silence import quiet
-from kerakd.errors import ModelError
+from kerakd.compress.sensitivity import find_sensitive, tensors_of
+from kerakd.errors import DataError, ModelError
 from kerakd.files import replacing
 
 if TYPE_CHECKING:
@@ -33,11 +40,13 @@ class Export:
 
     Attributes:
         path: The `.tflite` file. Its metadata lie beside it too, as `<name>.json`.
-        mode: `"float32"`, `"float16"` or `"dynamic"`.
+        mode: `"float32"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
         bytes: Size of the file.
         parameters: Parameters of the Keras model.
         report: `verify`'s dict on the images given (or on random ones, as `pixels`
-            says), and `LiteRTModel.operators()`.
+            says), `LiteRTModel.operators()` and `peak_activation_bytes`. Of integer
+            modes also `representative` and `backend`; of int8 `reason`, `candidates`
+            and `int8_over_float32`, and a `warning` where it is slower than float32.
         inputs: Name, shape and dtype of the input.
         outputs: Name, shape and dtype of the output.
     """
@@ -66,25 +75,41 @@ def quantize(
     preprocessing: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
     threads: int = 2,
+    input_dtype: str = "uint8",
+    backend: str = "auto",
+    integer_only: bool = False,
+    sensitive: str | list[str] | None = None,
+    calibration_images: int = 200,
+    seed: int = 0,
 ) -> Export:
     """Export a Keras model as a LiteRT (`.tflite`) file that was checked.
 
-    The file takes raw pixels in 0..255 as float32 and gives logits. Before it takes
-    its name it is run with LiteRT and compared with Keras: its weights must be in it,
-    and its logits finite and near Keras's. A model that trained under mixed precision
-    is exported in float32.
+    The file takes raw pixels in 0..255 and gives logits: float32, or 8-bit integers in
+    mode int8. Before it takes its name it is run with LiteRT and compared with Keras:
+    its weights must be in it, and its logits finite and near Keras's. A model that
+    trained under mixed precision is exported in float32.
+
+    In mode int8 two back ends quantise the model; operators that would run outside of
+    LiteRT's fast CPU kernels (XNNPACK) are left in float or split into others, and the
+    fastest file whose logits are near is taken, by measurement on this machine. The
+    report says what was tried. The Keras model is not changed.
 
     Args:
         model: A functional or built Sequential model, one image input of a fixed size,
             one output of logits (classes last).
         mode: `"float32"`; `"float16"` (weights stored in half precision, computed in
             float32; half the size); `"dynamic"` (weights of 1024 values and more in
-            8 bits, activations float; a quarter of the size, and slower than float32
-            for depthwise networks).
-        representative_data: Images the model will see, raw pixels in 0..255: an array
-            `(N, H, W, C)`, a `tf.data.Dataset` or another iterable of batches, or
-            `kerakd.data.ImageBatches`. These modes compare the file with Keras on the
-            first 64 of them, and on 8 random images where none are given.
+            8 bits, of convolutions and dense layers alike, activations float; a quarter
+            of the size, and slower than float32 for depthwise networks); `"int8"`
+            (weights and activations in 8 bits; a quarter of the size, and faster);
+            `"int16x8"` (activations in 16 bits, float32 in and out; nearer to float,
+            and far slower, as XNNPACK has no such kernels).
+        representative_data: Training images, raw pixels in 0..255: an array
+            `(N, H, W, C)`, a `tf.data.Dataset` or another iterable of batches,
+            `kerakd.data.ImageBatches`, or for the integer modes also
+            `kerakd.data.Samples`. The integer modes need at least 100 of them, see
+            `representative`. The file is compared with Keras on 64 of them, and on 8
+            random images where a mode needs none and none are given.
         path: The file to write, ending in `.tflite`. `<path>.json` is written too.
         class_names: Names of the logits, stored in the file.
         batch_size: Images per call, 1 by default; `None` for any (slower to convert,
@@ -93,12 +118,26 @@ def quantize(
             Defaults to kerakd's own: decoded to the model's channels, resized.
         provenance: Where the model comes from (recipe, data, metrics ...), JSON.
         threads: CPU threads of the check. Defaults to 2.
+        input_dtype: Of int8 files: `"uint8"` takes the bytes of an image as they are,
+            `"int8"` takes them less 128. Logits are int8 with scale and zero point.
+        backend: Of int8 files: `"converter"`, `"ai_edge_quantizer"`, or `"auto"` for
+            the better of the two.
+        integer_only: Of int8 files: whether no operator may be left in float, as some
+            accelerators ask.
+        sensitive: Of int8 files: `"auto"` looks for the layers that harm the logits and
+            leaves them in float where that helps; a list names Keras layers to be left
+            in float.
+        calibration_images: How many representative images are drawn, at least 100.
+        seed: Of that draw.
 
     Returns:
         An `Export`.
 
     Raises:
-        RecipeError: The mode, `path`, `class_names` or `batch_size` cannot be used.
+        RecipeError: The mode, `path`, `class_names`, `batch_size` or another option
+            cannot be used.
+        DataError: An integer mode has too few representative images, or images that
+            are no raw pixels.
         ModelError: The model cannot be exported, or the file differs from it.
         KerakdError: `path` cannot be written; nothing is left behind.
 
@@ -114,18 +153,41 @@ def quantize(
     """
     path = Path(path)
     check_options(mode, path, batch_size)
+    check_integer_options(mode, backend, input_dtype, integer_only, sensitive)
     shape = check_model(model)
     classes = model.outputs[0].shape[-1]
     class_names = check_class_names(class_names, classes)
     preprocessing = check_json("preprocessing", preprocessing)
     provenance = check_json("provenance", provenance)
 
+    about: dict[str, Any] = {}
+    if MODES[mode].calibrated:
+        if representative_data is None:
+            raise DataError(
+                f"Mode {mode} needs representative_data: at least {LEAST} training "
+                "images, raw pixels in 0..255, by which the ranges of activations are "
+                "found."
+            )
+        drawn = representative(representative_data, shape, calibration_images, seed)
+        representative_data = drawn.judged
+
     twin = in_float32(model)
-    flatbuffer = _convert(twin, mode, (batch_size, *shape))
+    kind = "float32" if MODES[mode].calibrated else mode
+    flatbuffer = to_flatbuffer(twin, kind, (batch_size, *shape))
+    if MODES[mode].calibrated:
+        options = {
+            "backend": backend,
+            "integer_only": integer_only,
+            "sensitive": sensitive,
+            "input_dtype": input_dtype,
+        }
+        flatbuffer, about = _integers(twin, mode, flatbuffer, drawn, options, threads)
     check_weights_inside(twin, mode, len(flatbuffer))
     litert = LiteRTModel.from_content(flatbuffer, threads, "the exported file")
     report = check_agreement(twin, litert, mode, representative_data, shape)
     report |= litert.operators()
+    report["peak_activation_bytes"] = peak_activations(flatbuffer)
+    report |= about
     metadata = {
         "format": 1,
         "kerakd": kerakd.__version__,
@@ -133,6 +195,7 @@ def quantize(
         "task": "segmentation" if len(litert.output_shape) == 4 else "classification",
         "mode": mode,
         "parameters": model.count_params(),
+        "multiply_adds": _multiply_adds(model),
         "class_names": class_names,
         "input": litert.input_details,
         "output": litert.output_details | {"values": "logits"},
@@ -154,46 +217,50 @@ def quantize(
     )
 
 
-def _convert(
-    model: "keras.Model", mode: str, shape: tuple[int | None, int, int, int]
-) -> bytes:
-    """The converter's flatbuffer, in silence."""
-    import tensorflow as tf
-
-    def logits(images):
-        return model(images, training=False)
-
-    with quiet():
-        # Autograph would leave generated source files in the temporary folder.
-        function = tf.function(logits, autograph=False)
-        concrete = function.get_concrete_function(
-            tf.TensorSpec(shape, tf.float32, name="images")
+def _integers(
+    model: "keras.Model",
+    mode: str,
+    flatbuffer: bytes,
+    drawn: Representative,
+    options: dict[str, Any],
+    threads: int,
+) -> tuple[bytes, dict[str, Any]]:
+    """The integer flatbuffer, and what its report says beside the agreement."""
+    about: dict[str, Any] = {"representative": drawn.as_dict()}
+    if mode == "int16x8":
+        content = sign(ConverterBackend(flatbuffer, drawn.images).int16x8())
+        return content, about | {"backend": CONVERTER}
+    tensors: tuple[str, ...] = ()
+    if options["sensitive"] == "auto":
+        found = find_sensitive(flatbuffer, drawn.images)
+        tensors, about["sensitive"] = found.tensors, found.as_dict()
+    elif options["sensitive"]:
+        last = model.layers[-1].name
+        names = [OUTPUT if n == last else n for n in options["sensitive"]]
+        tensors = tensors_of(flatbuffer, names)
+    choice = to_int8(
+        flatbuffer,
+        drawn.images,
+        backend=options["backend"],
+        integer_only=options["integer_only"],
+        float_tensors=tensors,
+        threads=threads,
+    )
+    content = choice.content
+    if options["input_dtype"] == "uint8":
+        content = take_uint8(content)
+    about |= choice.report | {"int8_over_float32": choice.ratio}
+    if choice.ratio > 1:
+        about["warning"] = (
+            f"int8 takes {choice.ratio:.2f} times as long as float32 on this machine"
         )
-        # Without a second argument, as it freezes the weights into the graph; given a
-        # Keras 3 model there, the converter leaves them outside of the file.
-        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-        if mode != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if mode == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        try:
-            return converter.convert()
-        except Exception as error:  # its ConverterError has no public name
-            if type(error).__name__ != "ConverterError":
-                raise
-            raise ModelError(_explain(error, model.name)) from error
-
-
-def _explain(error: Exception, name: str) -> str:
-    """One sentence from the converter's pages."""
-    lacking = sorted(set(re.findall(r"'tf\.(\w+)' op is neither", str(error))))
-    if lacking:
-        return (
-            f"Model {name!r} uses operators that LiteRT lacks: {', '.join(lacking)}; "
-            "build these layers from others."
+        warnings.warn(
+            f"The int8 file of model {model.name!r} takes {choice.ratio:.2f} times as "
+            "long as float32 on this machine; see report['candidates'], or export "
+            "float16.",
+            stacklevel=3,
         )
-    line = (str(error).strip() or "it gives no reason").splitlines()[0]
-    return f"The converter refuses model {name!r}: {line}"
+    return sign(content), about
 
 
 def _own_preprocessing(shape: tuple[int, int, int]) -> dict[str, Any]:
@@ -210,10 +277,20 @@ def _own_preprocessing(shape: tuple[int, int, int]) -> dict[str, Any]:
     }
 
 
+def _multiply_adds(model: "keras.Model") -> int | None:
+    """Of one image; `None` where a layer of the user's own cannot be counted."""
+    from kerakd.models import multiply_adds
+
+    try:
+        return multiply_adds(model)
+    except ModelError:
+        return None
+
+
 def _versions() -> dict[str, str]:
     import importlib.metadata
 
-    packages = ("tensorflow", "keras", "ai-edge-litert")
+    packages = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer")
     return {name: importlib.metadata.version(name) for name in packages}
 
 

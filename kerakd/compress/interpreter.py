@@ -138,22 +138,31 @@ class LiteRTModel:
     def _run(self, images: np.ndarray, size: int) -> np.ndarray:
         """Logits of at most `size` images, in one invocation."""
         count = len(images)
+        if self.input_shape[0] is not None and count < size:
+            # The last images of a file with a fixed batch.
+            rest = np.repeat(images[-1:], size - count, axis=0)
+            images = np.concatenate([images, rest])
+        self.load(images)
+        self.invoke()
+        logits = self._interpreter.get_tensor(self._output["index"])
+        return _dequantize(logits, self._output)[:count]
+
+    def load(self, images: np.ndarray) -> None:
+        """Put a batch of raw pixels into the input, for `invoke`."""
         if self.input_shape[0] is None:
-            size = count
+            count = len(images)
             if self._interpreter.get_input_details()[0]["shape"][0] != count:
                 shape = [count, *self.input_shape[1:]]
                 self._interpreter.resize_tensor_input(self._input["index"], shape)
                 with quiet():
                     self._interpreter.allocate_tensors()
-        elif count < size:  # the last images of a file with a fixed batch
-            rest = np.repeat(images[-1:], size - count, axis=0)
-            images = np.concatenate([images, rest])
         self._interpreter.set_tensor(
             self._input["index"], _quantize(images, self._input)
         )
+
+    def invoke(self) -> None:
+        """Run the model on what its input holds; this is what timings time."""
         self._interpreter.invoke()
-        logits = self._interpreter.get_tensor(self._output["index"])
-        return _dequantize(logits, self._output)[:count]
 
     def operators(self) -> dict[str, Any]:
         """Which operators the file has, and which of them the CPU delegate left.

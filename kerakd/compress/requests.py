@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kerakd.compress.backends import BACKENDS
 from kerakd.compress.modes import MODES
 from kerakd.errors import ModelError, RecipeError, nearest
 
@@ -23,6 +24,34 @@ def check_options(mode: str, path: Path, batch_size: int | None) -> None:
     if batch_size is not None and batch_size < 1:
         raise RecipeError(
             f"batch_size must be at least 1, or None for any, not {batch_size}."
+        )
+
+
+def check_integer_options(
+    mode: str, backend: str, input_dtype: str, integer_only: bool, sensitive: Any
+) -> None:
+    """Refuse what int8 does not know, and what excludes one another."""
+    backends, dtypes = ("auto", *BACKENDS), ("uint8", "int8")
+    if backend not in backends:
+        raise RecipeError(
+            f"There is no backend {backend!r}. {nearest(backend, backends)}"
+        )
+    if input_dtype not in dtypes:
+        raise RecipeError(
+            f"An int8 file takes uint8 or int8 pixels, not {input_dtype!r}."
+        )
+    if isinstance(sensitive, str) and sensitive != "auto":
+        raise RecipeError(
+            f'sensitive is "auto" or a list of layer names, not {sensitive!r}.'
+        )
+    if mode != "int8" and (sensitive or integer_only or backend != "auto"):
+        raise RecipeError(
+            f"backend, integer_only and sensitive belong to mode int8; mode is {mode}."
+        )
+    if sensitive and integer_only:
+        raise RecipeError(
+            "sensitive leaves layers in float and integer_only forbids that; choose "
+            "one of them."
         )
 
 

@@ -41,7 +41,12 @@ def test_round_trip(exported):
     assert metadata["output"] == exported.outputs | {"values": "logits"}
     assert metadata["report"] == exported.report
     assert metadata["kerakd"] == kerakd.__version__
-    assert set(metadata["versions"]) == {"tensorflow", "keras", "ai-edge-litert"}
+    assert set(metadata["versions"]) == {
+        "tensorflow",
+        "keras",
+        "ai-edge-litert",
+        "ai-edge-quantizer",
+    }
 
 
 def test_any_zip_tool_finds_the_labels(exported):

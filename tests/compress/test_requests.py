@@ -57,9 +57,9 @@ def test_models_that_cannot_be_exported(make, message, tmp_path):
     [
         (
             {"mode": "flaot16"},
-            r"'float16', 'dynamic'\. Did you mean 'float16'",
+            r"'dynamic', 'int8', 'int16x8'\. Did you mean 'float16'",
         ),
-        ({"mode": "int8"}, "valid modes are 'float32', 'float16', 'dynamic'"),
+        ({"mode": "int4"}, "valid modes are 'float32', 'float16', 'dynamic', 'int8'"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"class_names": ["a", "b"]}, "4 different names"),
         ({"class_names": ["a", "b", "b", "c"]}, "4 different names"),
