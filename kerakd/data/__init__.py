@@ -6,8 +6,9 @@ does.
 
 import importlib
 
-# Not lazy: this module and its function share a name. Had the module been imported by
-# someone else first, Python would have bound `kerakd.data.decode` to the module.
+# Not lazy: these modules and their functions share a name. Had the module been imported
+# by someone else first, Python would have bound `kerakd.data.decode` to the module.
+from kerakd.data.audit import audit
 from kerakd.data.decode import decode, resize
 
 _NAMES = {
@@ -15,8 +16,11 @@ _NAMES = {
     "load_images": "kerakd.data.images",
     "load_volumes": "kerakd.data.volumes.table",
     "split": "kerakd.data.splits",
-    "save_splits": "kerakd.data.splits",
-    "load_splits": "kerakd.data.splits",
+    "folds": "kerakd.data.splits",
+    "save_splits": "kerakd.data.split_files",
+    "load_splits": "kerakd.data.split_files",
+    "Audit": "kerakd.data.audit.result",
+    "without_copies": "kerakd.data.audit.clusters",
     "resolve": "kerakd.data.sources",
     "batches": "kerakd.data.pipeline",
     "ImageBatches": "kerakd.data.pipeline",
@@ -24,7 +28,7 @@ _NAMES = {
     "write_phantom": "kerakd.data.phantom",
 }
 
-__all__ = ["decode", "resize", *_NAMES]
+__all__ = ["audit", "decode", "resize", *_NAMES]
 
 
 def __getattr__(name: str):

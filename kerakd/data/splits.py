@@ -1,19 +1,17 @@
-"""Training, validation and test: stratified, seeded, and kept in a file."""
+"""Training, validation and test: stratified and seeded; folds, too."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from kerakd.data.groups import Groups, first_of
+from kerakd.data.audit.clusters import with_clusters
+from kerakd.data.groups import Groups
 from kerakd.data.samples import SPLITS, Samples
-from kerakd.errors import DataError, nearest
-from kerakd.files import read_json, write_json
+from kerakd.errors import DataError
 
 _MAX_FOLDS = 20
 _ATTEMPTS = 20
@@ -26,6 +24,8 @@ def split(
     test: float | None = None,
     seed: int = 0,
     groups: Groups | None = None,
+    clusters: Mapping[str, int] | None = None,
+    grouped: bool = False,
 ) -> Samples:
     """Divide samples into training, validation and test.
 
@@ -44,6 +44,11 @@ def split(
         groups: What belongs together, if `samples.groups` does not say it: a mapping,
             function, regular expression or CSV file (see
             `kerakd.data.groups.assign_groups`).
+        clusters: Copies of one picture, `Audit.clusters`; whatever shares a patient or
+            a cluster becomes one group.
+        grouped: Divide anew what the folders had divided, so that no group stands on
+            both sides. Where the folders hold a test (or validation) split and `test`
+            (`validation`) is not given otherwise, the new one has its share.
 
     Returns:
         The samples in the order given, with their splits; `notes["split"]` tells seed,
@@ -62,12 +67,16 @@ def split(
     kerakd.data.save_splits(samples, "runs/first/splits.json")
     ```
     """
-    if not _is(seed, Integral) or not 0 <= seed < 2**32:
-        raise DataError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
+    _check_seed(seed)
     seed = int(seed)
     if groups is not None:
         samples = samples.with_groups(groups)
-    official = _official_splits(samples)
+    if clusters is not None:
+        samples = with_clusters(samples, clusters)
+    official = official_splits(samples)
+    if grouped:
+        test = _share_of(samples, "test", official) if test is None else test
+        official = []
     wanted = _wanted(validation, test, official)
     fixed = samples.table["split"].isin(set(official) - {"train"})
     pool = samples.table[~fixed].sort_values("id", ignore_index=True)
@@ -90,11 +99,88 @@ def split(
         "official": [name for name in official if name != "train"],
     }
     result = samples.with_splits(assigned)
-    note["shared_groups"] = _shared_groups(result)
+    note["shared_groups"] = shared_groups(result)
     return result.with_notes(split=note, official_splits=official)
 
 
-def _official_splits(samples: Samples) -> list[str]:
+def _share_of(samples: Samples, split: str, official: list[str]) -> float | None:
+    """The share of an official split; None where the folders made none."""
+    if split not in official:
+        return None
+    return float((samples.table["split"] == split).mean())
+
+
+def folds(
+    samples: Samples,
+    k: int = 5,
+    seed: int = 0,
+    clusters: Mapping[str, int] | None = None,
+    *,
+    validation: float | None = None,
+    groups: Groups | None = None,
+) -> list[Samples]:
+    """Stratified k-fold cross-validation in which no group stands on both sides.
+
+    Splits that the folders made are set aside: every sample is tested once. The result
+    depends on ids, classes, groups and the seed, not on the order of the table.
+
+    Args:
+        samples: From `load_images`.
+        k: Number of folds, 2 or more.
+        seed: Any integer from 0 to 2**32 - 1.
+        clusters: Copies of one picture, `Audit.clusters`, joined with the groups.
+        validation: Fraction of the samples outside the fold that becomes a validation
+            split, in whole groups; 0 or None for none.
+        groups: As in `split`.
+
+    Returns:
+        `k` tables, each with all samples in the order given: the fold is `"test"`, the
+        others `"train"` (and `"validation"`).
+
+    Raises:
+        DataError: `k` or `seed` is out of range, or a class has fewer groups than
+            there are folds.
+    """
+    if not _is(k, Integral) or k < 2:
+        raise DataError(f"k must be an integer of 2 or more folds, not {k!r}.")
+    _check_seed(seed)
+    if groups is not None:
+        samples = samples.with_groups(groups)
+    if clusters is not None:
+        samples = with_clusters(samples, clusters)
+    table = samples.table.sort_values("id", ignore_index=True)
+    for label, rows in table.groupby("label"):
+        number = rows["group"].nunique()
+        if number < k:
+            raise DataError(
+                f"The class {label!r} has {number} independent groups ({len(rows)} "
+                f"images), too few for {k} folds; choose fewer folds."
+            )
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    parts = StratifiedGroupKFold(k, shuffle=True, random_state=int(seed)).split(
+        np.zeros(len(table)), table["label"], table["group"]
+    )
+    found = []
+    for number, (_, tested) in enumerate(parts):
+        side = np.full(len(table), "train", dtype=object)
+        side[tested] = "test"
+        one = samples.with_splits(dict(zip(table["id"], side, strict=True)))
+        one = one.with_notes(official_splits=["train", "test"])
+        one = split(one, validation=validation, seed=int(seed))
+        note = one.notes["split"]
+        note = {**note, "fold": number, "folds": int(k), "official": []}
+        note["method"] = "stratified k-fold, whole groups"
+        found.append(one.with_notes(split=note))
+    return found
+
+
+def _check_seed(seed: int) -> None:
+    if not _is(seed, Integral) or not 0 <= seed < 2**32:
+        raise DataError(f"seed must be an integer from 0 to 2**32 - 1, not {seed!r}.")
+
+
+def official_splits(samples: Samples) -> list[str]:
     """The splits that the folders made, as against those of an earlier `split`."""
     if "official_splits" in samples.notes:
         return list(samples.notes["official_splits"])
@@ -242,7 +328,7 @@ def _best_union(
     return np.any([folds[i] for i in joined], axis=0)
 
 
-def _shared_groups(samples: Samples) -> dict[str, int]:
+def shared_groups(samples: Samples) -> dict[str, int]:
     """How many groups lie in two splits; only official splits can have any."""
     groups = {
         name: set(samples.table["group"][samples.table["split"] == name])
@@ -252,97 +338,3 @@ def _shared_groups(samples: Samples) -> dict[str, int]:
         f"{a}/{b}": len(groups[a] & groups[b]) for a, b in combinations(SPLITS, 2)
     }
     return {pair: number for pair, number in shared.items() if number}
-
-
-def save_splits(samples: Samples, path: str | os.PathLike) -> Path:
-    """Write which sample is in which split.
-
-    Args:
-        samples: From `split`.
-        path: The file, e.g. `"runs/first/splits.json"`.
-
-    Returns:
-        The path.
-
-    Raises:
-        DataError: Some samples are in no split.
-    """
-    loose = samples.table["id"][samples.table["split"] == ""].tolist()
-    if loose:
-        raise DataError(
-            f"{len(loose)} samples are in no split yet ({first_of(loose, 3)}); "
-            "call split(samples) first."
-        )
-    note = samples.notes.get("split", {})
-    ids = samples.table.groupby("split")["id"]
-    present = [name for name in SPLITS if name in ids.groups]
-    return write_json(
-        path,
-        {
-            "seed": note.get("seed"),
-            "method": note.get("method", "the folders' own"),
-            "counts": samples.counts,
-            "splits": {name: sorted(ids.get_group(name)) for name in present},
-        },
-    )
-
-
-def load_splits(samples: Samples, path: str | os.PathLike) -> Samples:
-    """Put samples into the splits that a file says.
-
-    Args:
-        samples: The same images that the file was made for; their order and present
-            splits do not matter.
-        path: A file that `save_splits` wrote.
-
-    Returns:
-        The samples in the order given, with the splits of the file.
-
-    Raises:
-        DataError: The file is damaged, or names other samples (they are listed).
-    """
-    splits = _read(Path(path))
-    assigned: dict[str, str] = {}
-    for name, ids in splits["splits"].items():
-        for identity in ids:
-            if identity in assigned:
-                raise DataError(
-                    f"{path} names {identity} twice, in {assigned[identity]} and "
-                    f"{name}."
-                )
-            assigned[identity] = name
-    known = set(samples.table["id"])
-    absent = sorted(assigned.keys() - known)
-    extra = sorted(known - assigned.keys())
-    faults = []
-    if absent:
-        faults.append(f"the data lack {len(absent)} of its samples: {first_of(absent)}")
-    if extra:
-        faults.append(f"it lacks {len(extra)} samples of the data: {first_of(extra)}")
-    if faults:
-        raise DataError(
-            f"{path} was made for other data: {'; '.join(faults)}. Use the data it was "
-            "made for, or make new splits."
-        )
-    result = samples.with_splits(assigned)
-    note = {"seed": splits.get("seed"), "method": splits.get("method")}
-    return result.with_notes(split={**note, "shared_groups": _shared_groups(result)})
-
-
-def _read(path: Path) -> dict:
-    content = read_json(path)
-    splits = content.get("splits") if isinstance(content, dict) else None
-    if not isinstance(splits, dict) or not all(
-        isinstance(ids, list) and all(isinstance(i, str) for i in ids)
-        for ids in splits.values()
-    ):
-        raise DataError(
-            f"{path} holds no splits; expected "
-            '{"splits": {"train": [ids], "test": [ids]}}.'
-        )
-    for name in splits:
-        if name not in SPLITS:
-            raise DataError(
-                f"{path} has the unknown split {name!r}. " + nearest(name, SPLITS)
-            )
-    return content
