@@ -89,7 +89,7 @@ def run_recipe(
         say("Reading the data")
         with folder.stage("data"):
             samples = prepare_samples(recipe, folder, data)
-        places = networks.weights_places(recipe_folder, weights)
+        places = networks.weights_places(recipe_folder, weights, data)
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
         rehearse(job, recipes)
         folder.pledge("sweep", grid, "--sweep")

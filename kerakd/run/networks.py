@@ -9,6 +9,7 @@ import keras
 
 import kerakd
 from kerakd import models
+from kerakd.data.sources import DATA_VARIABLE
 from kerakd.errors import ModelError
 from kerakd.files import read_json, replacing
 from kerakd.recipe import NetworkSection, Recipe, TeacherSection
@@ -74,10 +75,12 @@ def find_weights(
 
 
 def weights_places(
-    recipe_folder: str | os.PathLike | None, weights_folder: str | os.PathLike | None
+    recipe_folder: str | os.PathLike | None,
+    weights_folder: str | os.PathLike | None,
+    data: str | os.PathLike | None = None,
 ) -> list[Path]:
-    """Where weights are looked for: beside the recipe, `--weights`, beside the data."""
-    data = os.environ.get("KERAKD_DATA")
+    """Where weights are looked for: beside the recipe, `--weights`, beside `--data`."""
+    data = data or os.environ.get(DATA_VARIABLE)
     places = [
         recipe_folder,
         weights_folder or os.environ.get(WEIGHTS_VARIABLE),
