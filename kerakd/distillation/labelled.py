@@ -7,6 +7,7 @@ from keras import ops
 
 from kerakd.distillation import schedules
 from kerakd.distillation.base import DistillationLoss, flat_mean, float_dtype
+from kerakd.distillation.divergence import divergence
 from kerakd.distillation.logits import two_classes
 
 # Far below any logit, and far from where float32 ends: exp of it is exactly 0.
@@ -49,18 +50,20 @@ def dkd_parts(
 ) -> tuple[Any, Any]:
     """The two parts of `dkd`, each times T^2, shape `(batch,)`: target, non-target."""
     teacher, student, target = _prepare(labels, teacher_logits, student_logits)
-    parts = []
-    for logits in (teacher / temperature, student / temperature):
-        log_others, others = _log_others(logits, target)
-        total = ops.logsumexp(logits, axis=-1, keepdims=True)
-        log_target = _of_target(logits - total, target)
-        parts.append((log_target, ops.squeeze(others - total, -1), log_others))
-    (t_target, t_rest, t_others), (s_target, s_rest, s_others) = parts
-    target_part = ops.exp(t_target) * (t_target - s_target)
-    target_part += ops.exp(t_rest) * (t_rest - s_rest)
-    share = ops.where(target, 0.0, ops.exp(t_others))
-    non_target_part = ops.sum(share * (t_others - s_others), axis=-1)
-    return target_part * temperature**2, non_target_part * temperature**2
+    first = divergence(
+        _label_or_not(teacher, target, temperature),
+        _label_or_not(student, target, temperature),
+        1.0,
+    )
+    second = divergence(teacher, student, temperature, left_out=target)
+    return first * temperature**2, second * temperature**2
+
+
+def _label_or_not(logits: Any, target: Any, temperature: Any) -> Any:
+    """Two logits: of the label's class, and of all the others together."""
+    scaled = logits / temperature
+    others = ops.logsumexp(ops.where(target, _NOWHERE, scaled), axis=-1)
+    return ops.stack([_of_target(scaled, target), others], axis=-1)
 
 
 def dkd(
@@ -149,9 +152,10 @@ def ofa_per_sample(
     """`ofa` before the mean over samples, shape `(batch,)`."""
     teacher, student, target = _prepare(labels, teacher_logits, student_logits)
     share = ops.softmax(teacher / temperature, axis=-1)
-    mask = ops.cast(target, share.dtype)
-    # The base is kept off 0, where a power below 1 has an infinite gradient.
-    weight = ops.power(ops.maximum(share + mask, 1e-30), eps) - mask
+    # `(1 + p)^eps - 1` of the label's class, with its digits where p is small.
+    weight = ops.where(
+        target, ops.expm1(eps * ops.log1p(share)), ops.power(share, eps)
+    )
     log_student = ops.log_softmax(student / temperature, axis=-1)
     return -ops.sum(weight * log_student, axis=-1)
 

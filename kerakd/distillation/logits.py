@@ -7,6 +7,7 @@ from keras import ops
 
 from kerakd.distillation import schedules
 from kerakd.distillation.base import DistillationLoss, flat_mean, float_dtype
+from kerakd.distillation.divergence import divergence
 from kerakd.errors import ModelError
 
 
@@ -55,11 +56,7 @@ def kl_divergence_per_sample(
     teacher, student = two_classes(ops.stop_gradient(teacher)), two_classes(student)
     if standardize:
         teacher, student = standardize_logits(teacher), standardize_logits(student)
-    # log-softmax subtracts the maximum, so nothing overflows and nothing is clipped.
-    log_teacher = ops.log_softmax(teacher / temperature, axis=-1)
-    log_student = ops.log_softmax(student / temperature, axis=-1)
-    divergence = ops.exp(log_teacher) * (log_teacher - log_student)
-    return ops.sum(divergence, axis=-1) * temperature**2
+    return divergence(teacher, student, temperature) * temperature**2
 
 
 def kl_divergence(

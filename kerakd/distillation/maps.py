@@ -7,6 +7,7 @@ from keras import ops
 
 from kerakd.distillation import schedules
 from kerakd.distillation.base import DistillationLoss, flat_mean, float_dtype
+from kerakd.distillation.divergence import divergence
 from kerakd.distillation.logits import KLDivergence, kl_divergence_per_sample
 
 
@@ -46,10 +47,8 @@ def channelwise_kl_per_sample(
 ) -> Any:
     """`channelwise_kl` before the mean over samples, shape `(batch,)`."""
     teacher, student = _as_maps(teacher_map, student_map)
-    log_teacher = ops.log_softmax(_places_last(teacher) / temperature, axis=-1)
-    log_student = ops.log_softmax(_places_last(student) / temperature, axis=-1)
-    divergence = ops.exp(log_teacher) * (log_teacher - log_student)
-    return ops.mean(ops.sum(divergence, axis=-1), axis=-1) * temperature**2
+    each = divergence(_places_last(teacher), _places_last(student), temperature)
+    return ops.mean(each, axis=-1) * temperature**2
 
 
 def channelwise_kl(teacher_map: Any, student_map: Any, temperature: float = 4.0) -> Any:

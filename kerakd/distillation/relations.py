@@ -31,8 +31,8 @@ def _everyone(x: Any, present: Any) -> Any:
     return ops.cast(present, x.dtype)
 
 
-def _correlation(a: Any, b: Any, axis: int, present: Any = None) -> Any:
-    """Pearson's correlation along an axis; 0 where one side is constant."""
+def _uncorrelated(a: Any, b: Any, axis: int, present: Any = None) -> Any:
+    """1 less Pearson's correlation along an axis; 1 where one side is constant."""
     weight = 1.0 if present is None else present
     count = ops.shape(a)[axis] if present is None else ops.sum(present)
     count = ops.maximum(ops.cast(count, a.dtype), 1.0)
@@ -40,11 +40,25 @@ def _correlation(a: Any, b: Any, axis: int, present: Any = None) -> Any:
     for x in (a, b):
         mean = ops.sum(x * weight, axis=axis, keepdims=True) / count
         centred.append((x - mean) * weight)
-    product = ops.sum(centred[0] * centred[1], axis=axis)
-    squares = [ops.sum(ops.square(x), axis=axis) for x in centred]
+    squares = [ops.sum(ops.square(x), axis=axis, keepdims=True) for x in centred]
     spread = ops.logical_and(squares[0] > 1e-16, squares[1] > 1e-16)
-    lengths = [ops.sqrt(ops.where(spread, s, 1.0)) for s in squares]
-    return ops.where(spread, product / (lengths[0] * lengths[1]), 0.0)
+    # A root has an infinite gradient at 0.
+    roots = [ops.sqrt(ops.where(spread, s, 1.0)) for s in squares]
+    units = [x / root for x, root in zip(centred, roots, strict=True)]
+    # Half the squared distance of the unit vectors: 1 - r, and exactly 0 at equality.
+    half = 0.5 * ops.sum(ops.square(units[0] - units[1]), axis=axis)
+    return ops.where(ops.squeeze(spread, axis), half, 1.0)
+
+
+def _above_uniform(logits: Any, temperature: Any) -> Any:
+    """`softmax(logits / T) - 1 / C`, with its digits where that is small."""
+    classes = logits.shape[-1]
+    x = (logits - ops.mean(logits, axis=-1, keepdims=True)) / temperature
+    near = ops.max(ops.abs(x), axis=-1, keepdims=True) < 80.0
+    above = ops.expm1(ops.clip(x, -80.0, 80.0))
+    mean = ops.mean(above, axis=-1, keepdims=True)
+    close = (above - mean) / (classes * (1.0 + mean))
+    return ops.where(near, close, ops.softmax(x, axis=-1) - 1.0 / classes)
 
 
 def dist_per_sample(
@@ -62,10 +76,10 @@ def dist_per_sample(
     teacher, student = _as_vectors(teacher_logits, student_logits)
     teacher, student = two_classes(teacher), two_classes(student)
     mask = ops.expand_dims(_everyone(student, present), -1)
-    teacher = ops.softmax(teacher / temperature, axis=-1)
-    student = ops.softmax(student / temperature, axis=-1)
-    between_classes = 1.0 - _correlation(teacher, student, axis=-1)
-    between_samples = ops.mean(1.0 - _correlation(teacher, student, 0, mask))
+    teacher = _above_uniform(teacher, temperature)
+    student = _above_uniform(student, temperature)
+    between_classes = _uncorrelated(teacher, student, axis=-1)
+    between_samples = ops.mean(_uncorrelated(teacher, student, 0, mask))
     return temperature**2 * (beta * between_classes + gamma * between_samples)
 
 
@@ -81,7 +95,9 @@ def dist(
     `r` is Pearson's correlation of teacher's and student's probabilities, along the
     classes of each sample and along the samples for each class: the student need not
     match values, only relations. "Knowledge Distillation from A Stronger Teacher",
-    Huang et al., NeurIPS 2022 (arXiv:2205.10536).
+    Huang et al., NeurIPS 2022 (arXiv:2205.10536). The reference adds 1e-8 to the
+    product of the standard deviations, so that it is not 0 at equality; the two differ
+    where a class's probabilities vary by less than about 0.001.
 
     Args:
         teacher_logits: Float tensor `(batch, classes)`. No gradient flows back.

@@ -174,6 +174,26 @@ def test_half_precision_is_computed_in_single(case):
     assert half == pytest.approx(single, rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_single_precision_has_the_digits_of_double(case, scale):
+    """Also where the two are close, and terms of the sum nearly cancel."""
+    teacher = values(case.shape, 0, scale)
+    student = teacher + values(case.shape, 1, 0.2 * scale)
+    single = float(case.loss(target(case, teacher), student))
+    config = keras.saving.serialize_keras_object(case.loss)
+    config["config"]["dtype"] = "float64"
+    if "temperature" in config["config"]:
+        config["config"]["temperature"] = 20.0
+        loss = keras.saving.deserialize_keras_object(
+            config | {"config": config["config"] | {"dtype": "float32"}}
+        )
+        single = float(loss(target(case, teacher), student))
+    double = keras.saving.deserialize_keras_object(config)
+    wide = teacher.astype("float64"), student.astype("float64")
+    expected = float(double(target(case, wide[0]), wide[1]))
+    assert single == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
 def test_works_inside_xla(case):
     teacher, student = values(case.shape, 0), values(case.shape, 1)
     value, gradient = value_and_gradient(case, teacher, student)
