@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "Distiller": "kerakd.distillation.distiller",
+    "MeanTeacher": "kerakd.distillation.mean_teacher",
     "TeacherCache": "kerakd.distillation.cache",
     "kd_loss": "kerakd.distillation.logits",
     "load": "kerakd.distillation.saving",

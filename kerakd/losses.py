@@ -1,9 +1,11 @@
 """Distillation losses: pure functions, and the `keras.losses.Loss` around each.
 
 Every function takes the teacher first and returns a scalar, the mean over samples.
+`dice` and `DiceCrossentropy` compare with labels: losses for `compile`.
 """
 
 from kerakd.distillation.base import DistillationLoss
+from kerakd.distillation.dice import DiceCrossentropy, dice, dice_crossentropy
 from kerakd.distillation.features import Hint, hint
 from kerakd.distillation.hard_labels import HardLabel, hard_label
 from kerakd.distillation.labelled import DKD, NKD, OFA, dkd, nkd, ofa
@@ -34,6 +36,7 @@ __all__ = [
     "RKD",
     "AttentionTransfer",
     "ChannelwiseKL",
+    "DiceCrossentropy",
     "DistillationLoss",
     "HardLabel",
     "Hint",
@@ -42,6 +45,8 @@ __all__ = [
     "SimilarityPreserving",
     "attention_transfer",
     "channelwise_kl",
+    "dice",
+    "dice_crossentropy",
     "dist",
     "dkd",
     "get",

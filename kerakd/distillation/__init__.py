@@ -8,6 +8,7 @@ _NAMES = {
     "TeacherCache": "cache",
     "KLDivergence": "logits",
     "Hint": "features",
+    "MeanTeacher": "mean_teacher",
     "Projector": "projector",
     "hint": "features",
     "kd_loss": "logits",

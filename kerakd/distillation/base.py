@@ -26,8 +26,10 @@ class DistillationLoss(keras.losses.Loss):
 
     Args:
         teacher_layer_name: The teacher's layer whose output is compared; a layer
-            inside a nested model is `"outer/inner"`. `None` compares the outputs.
-        student_layer_name: Likewise of the student. Both or neither are given.
+            inside a nested model is `"outer/inner"`. `None` compares its outputs.
+        student_layer_name: Likewise of the student. Given alone, it names a layer of
+            logits that are compared with the teacher's outputs, such as those of a
+            distillation token.
         output: For models of several outputs, the key or index of the output to
             compare. `None` compares each pair and adds up.
         teacher_index: Which of several teachers lends its layer.
@@ -37,7 +39,7 @@ class DistillationLoss(keras.losses.Loss):
             under mixed precision too.
 
     Raises:
-        ValueError: Only one of the two layer names is given.
+        ValueError: A layer of the teacher is given without one of the student.
     """
 
     default_name: str | None = None
@@ -60,7 +62,11 @@ class DistillationLoss(keras.losses.Loss):
         # on what else the process has built.
         name = name or self.default_name or snake_case(type(self).__name__)
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if (teacher_layer_name is None) != (student_layer_name is None):
+        # Features have to come from both sides; logits may be a layer of the student's.
+        alone = student_layer_name if self.projects else None
+        if (teacher_layer_name and not student_layer_name) or (
+            alone and not teacher_layer_name
+        ):
             raise ValueError(
                 f"{type(self).__name__} compares a layer of the teacher with one of "
                 "the student: give both `teacher_layer_name` and "

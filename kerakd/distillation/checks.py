@@ -90,9 +90,10 @@ def teacher_layers(losses: Sequence[Any], count: int) -> list[list[str]]:
     return names
 
 
-def student_layers(losses: Sequence[Any]) -> list[str]:
-    """The layers of the student that losses read."""
+def student_layers(losses: Sequence[Any], label_layer: str | None = None) -> list[str]:
+    """The layers of the student that losses read, the loss on labels included."""
     names = [getattr(loss, "student_layer_name", None) for loss in losses]
+    names.append(label_layer)
     return [name for name in names if name is not None]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerakd.distillation import fast_teacher
 from kerakd.distillation.logits import two_classes
 from kerakd.distillation.taps import TappedModel
 from kerakd.errors import ModelError
@@ -89,6 +90,7 @@ class Teachers:
         weights: Share of each teacher; they are scaled to sum to 1.
         preprocessing: What is done to the Distiller's input before a teacher sees it.
         layer_names: For each teacher, the layers to tap.
+        dtype: What they compute in, see `kerakd.distillation.fast_teacher`.
     """
 
     def __init__(
@@ -99,7 +101,10 @@ class Teachers:
         weights: Sequence[float],
         preprocessing: Callable | None,
         layer_names: Sequence[Sequence[str]],
+        dtype: str | None = None,
     ):
+        fast_teacher.check(dtype)
+        self.dtype = dtype
         self.models = list(models)
         self.paths = list(paths)
         self.weights = [w / sum(weights) for w in weights]
@@ -107,9 +112,12 @@ class Teachers:
         self._layer_names = layer_names
         self._references = list(references)
         self._tapped = [
-            None if model is None else TappedModel(model, names, "teacher")
+            None if model is None else self._tap(model, names)
             for model, names in zip(self.models, layer_names, strict=True)
         ]
+
+    def _tap(self, model: keras.Model, names: Sequence[str]) -> TappedModel:
+        return TappedModel(fast_teacher.in_dtype(model, self.dtype), names, "teacher")
 
     def __len__(self) -> int:
         return len(self.models)
@@ -152,7 +160,7 @@ class Teachers:
                     f"{reference.weights_sha256[:12]}...; attach that model, or pass "
                     "check=False to go on with another one."
                 )
-        self._tapped[index] = TappedModel(model, self._layer_names[index], "teacher")
+        self._tapped[index] = self._tap(model, self._layer_names[index])
         self.models[index] = model
         self.paths[index] = path or (reference.path if reference else None)
 

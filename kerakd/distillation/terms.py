@@ -1,12 +1,14 @@
 """One distillation loss inside a Distiller: what it compares, and how it is reduced."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from kerakd.distillation import schedules
+from kerakd.distillation import checks, schedules
 from kerakd.distillation.projector import Projector
+from kerakd.distillation.taps import TappedModel
 from kerakd.distillation.teachers import Teachers
 from kerakd.errors import ModelError
 
@@ -54,6 +56,31 @@ class Term:
             return answers[getattr(self.loss, "teacher_index", 0)][1][name]
         temperature = schedules.current(getattr(self.loss, "temperature", 1.0))
         return teachers.combine([outputs for outputs, _ in answers], temperature)
+
+
+def make_terms(
+    losses: Sequence[Any], teachers: Teachers, student: TappedModel
+) -> list[Term]:
+    """The losses of a Distiller with their projectors and their names in the logs."""
+    names = checks.term_names(losses)
+    return [
+        Term(loss, _projector(loss, index, teachers, student), name)
+        for index, (loss, name) in enumerate(zip(losses, names, strict=True))
+    ]
+
+
+def _projector(
+    loss: Any, index: int, teachers: Teachers, student: TappedModel
+) -> Projector | None:
+    if not getattr(loss, "projects", False) or loss.teacher_layer_name is None:
+        return None
+    theirs = teachers.feature_shapes(loss.teacher_index)[loss.teacher_layer_name]
+    ours = student.feature_shapes[loss.student_layer_name]
+    if tuple(theirs[1:]) == tuple(ours[1:]):
+        return None
+    projector = Projector(theirs, ours, name=f"projector_{index}")
+    projector.build()
+    return projector
 
 
 def _pick(values: Any, output: str | int) -> Any:

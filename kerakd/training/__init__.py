@@ -10,6 +10,7 @@ _NAMES = {
     "TrainingOptions": "options",
     "deterministic": "determinism",
     "is_finished": "checkpoint",
+    "train_born_again": "generations",
     "train_student": "fit",
     "train_teacher": "fit",
 }

@@ -112,6 +112,8 @@ def train_student(
     student_loss_weight: Any = 0.5,
     teacher_weights: Sequence[float] | None = None,
     teacher_preprocessing: Callable | None = None,
+    label_layer_name: str | None = None,
+    teacher_dtype: str | None = None,
     options: TrainingOptions | dict | None = None,
     out: str | os.PathLike | None = None,
     resume: bool = False,
@@ -134,7 +136,7 @@ def train_student(
             `{"student": x, "teacher": x2}`.
         validation: As in `train_teacher`; the student alone is validated.
         teacher: A `keras.Model` that gives logits, the path of one, a list of these,
-            or `None`. It is not changed.
+            a `kerakd.MeanTeacher`, or `None`. A model is not changed.
         distillation_losses: As in `kerakd.Distiller`. The default is
             `kerakd.losses.KLDivergence(temperature)`.
         distillation_loss_weights: As in `kerakd.Distiller`.
@@ -142,6 +144,8 @@ def train_student(
         student_loss_weight: Weight of the labels, in [0, 1].
         teacher_weights: As in `kerakd.Distiller`.
         teacher_preprocessing: As in `kerakd.Distiller`.
+        label_layer_name: As in `kerakd.Distiller`.
+        teacher_dtype: As in `kerakd.Distiller`.
         options: As in `train_teacher`.
         out: As in `train_teacher`.
         resume: As in `train_teacher`; the teacher has to be the same, too.
@@ -190,6 +194,8 @@ def train_student(
             student_loss_weight,
             teacher_weights,
             teacher_preprocessing,
+            label_layer_name,
+            teacher_dtype,
         )
 
     distils = teacher is not None
@@ -199,6 +205,8 @@ def train_student(
         about={
             "teacher_weights": teacher_weights,
             "teacher_preprocessing": teacher_preprocessing,
+            "label_layer_name": label_layer_name,
+            "teacher_dtype": teacher_dtype,
         },
         train=train,
         validation=validation,

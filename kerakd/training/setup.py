@@ -39,15 +39,22 @@ def describe(
         "loss": keras.tree.map_structure(_serialized, model.loss),
     }
     if hasattr(model, "distillation_losses"):
-        teacher = model.teacher
-        teachers = teacher if isinstance(teacher, list) else [teacher]
         setup["distillation"] = {
-            "teacher weights": [weights_hash(one) for one in teachers],
+            "teacher weights": _teachers(model),
             "distillation_losses": [_serialized(x) for x in model.distillation_losses],
             "distillation_loss_weights": list(model.distillation_loss_weights),
             "student_loss_weight": _serialized(model.student_loss_weight),
         }
     return setup | {key: _serialized(value) for key, value in about.items()}
+
+
+def _teachers(distiller: Any) -> Any:
+    # A moving average begins with the student, which a checkpoint replaces.
+    if distiller.mean_teacher is not None:
+        return {"mean teacher": distiller.mean_teacher.get_config()}
+    teacher = distiller.teacher
+    teachers = teacher if isinstance(teacher, list) else [teacher]
+    return [weights_hash(one) for one in teachers]
 
 
 def _serialized(value: Any) -> Any:
