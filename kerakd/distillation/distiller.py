@@ -203,7 +203,8 @@ class Distiller(keras.Model):
         if self._labels_alone:
             return None
         if is_routed(x) and "teacher_outputs" in x:
-            return self._teachers.recall(x["teacher_outputs"])
+            features = x.get("teacher_features")
+            return self._teachers.recall(x["teacher_outputs"], features)
         return self._teachers.ask(route(x, "teacher"))
 
     # The student -----------------------------------------------------------------

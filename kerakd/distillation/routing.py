@@ -2,7 +2,7 @@
 
 from typing import Any
 
-ROUTES = frozenset({"student", "teacher", "teacher_outputs"})
+ROUTES = frozenset({"student", "teacher", "teacher_outputs", "teacher_features"})
 
 
 def is_routed(x: Any) -> bool:

@@ -201,21 +201,35 @@ class Teachers:
             answers.append(keras.tree.map_structure(ops.stop_gradient, answer))
         return answers
 
-    def recall(self, outputs: Any) -> list[tuple[Any, dict[str, Any]]]:
-        """Cached logits `(batch, teachers, ..., classes)` in the form of `ask`."""
-        if any(self._layer_names):
-            raise ModelError(
-                "A teacher cache holds logits, and a loss reads the teacher's layer "
-                f"{next(filter(None, self._layer_names))[0]!r}; train without the "
-                "cache, or with losses on logits only."
-            )
+    def recall(
+        self, outputs: Any, features: dict[str, Any] | None = None
+    ) -> list[tuple[Any, dict[str, Any]]]:
+        """What a cache holds, in the form of `ask`.
+
+        Args:
+            outputs: Logits `(batch, teachers, ..., classes)`.
+            features: By `"<number of the teacher>/<layer>"`.
+        """
         if outputs.shape[1] != len(self):
             raise ModelError(
                 f"The cached outputs are of {outputs.shape[1]} teacher(s), and this "
                 f"Distiller has {len(self)}; use the teachers that the cache was "
                 "built with."
             )
-        return [(outputs[:, index], {}) for index in range(len(self))]
+        answers = []
+        for index, names in enumerate(self._layer_names):
+            said = {}
+            for name in names:
+                key = f"{index}/{name}"
+                if key not in (features or {}):
+                    raise ModelError(
+                        f"This teacher cache holds logits and {_known(features)}, and "
+                        f"a loss reads the teacher's layer {name!r}; build one with "
+                        f"layers=[{name!r}], or train without a cache."
+                    )
+                said[name] = features[key]
+            answers.append((outputs[:, index], said))
+        return answers
 
     def combine(self, outputs: Sequence[Any], temperature: Any) -> Any:
         """Logits whose softmax at `temperature` is the teachers' mean opinion.
@@ -246,6 +260,12 @@ class Teachers:
             return combined[..., 1:] - combined[..., :1] if single else combined
 
         return keras.tree.map_structure(mean, *outputs)
+
+
+def _known(features: dict[str, Any] | None) -> str:
+    if not features:
+        return "no features"
+    return "the layers " + ", ".join(key.split("/", 1)[1] for key in features)
 
 
 def resolve(teacher: Any) -> tuple[keras.Model | None, TeacherReference | None, Any]:

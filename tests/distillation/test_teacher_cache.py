@@ -222,7 +222,7 @@ def test_what_cannot_be_cached_is_refused(samples, tmp_path):
     plain = make_model(8, seed=1, size=16)
     distiller = kerakd.Distiller(plain, make_student(), Hint("relu", "relu"))
     distiller.compile("adam", crossentropy())
-    with pytest.raises(kerakd.KerakdError, match="cache holds logits"):
+    with pytest.raises(kerakd.KerakdError, match="cache holds logits and no features"):
         distiller.fit(cache.batches(source).dataset(), verbose=0)
     two = kerakd.Distiller([teacher, plain], make_student(), KLDivergence())
     two.compile("adam", crossentropy())

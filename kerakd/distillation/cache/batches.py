@@ -11,7 +11,8 @@ class CachedBatches:
     """`kerakd.data.ImageBatches` whose inputs carry cached teacher logits.
 
     Made by `TeacherCache.batches`. It has what training asks of an ImageBatches;
-    inputs are `{"student": x, "teacher_outputs": logits}`, which the Distiller routes.
+    inputs are `{"student": x, "teacher_outputs": logits}`, which the Distiller routes,
+    with `"teacher_features"` by layer where the cache holds some.
 
     Args:
         cache: The cache.
@@ -36,23 +37,31 @@ class CachedBatches:
         steps = tf.data.Dataset.range(
             start_step, epochs * self._batches.steps_per_epoch
         )
-        shape = (None, *self._cache.output_shape)
+        layers = self._cache.layers
+        shapes = [self._cache.output_shape, *self._cache.feature_shapes]
 
-        def logits_of(step):
-            (logits,) = tf.numpy_function(self._read, [step], [tf.float32])
-            logits.set_shape(shape)
-            return logits
+        def said(step):
+            found = tf.numpy_function(self._read, [step], [tf.float32] * len(shapes))
+            for tensor, shape in zip(found, shapes, strict=True):
+                tensor.set_shape((None, *shape))
+            outputs = {"teacher_outputs": found[0]}
+            if layers:
+                names = [f"{index}/{name}" for index, name in layers]
+                outputs["teacher_features"] = dict(zip(names, found[1:], strict=True))
+            return outputs
 
-        def join(example, logits):
+        def join(example, outputs):
             x, *rest = example
             student = x["student"] if isinstance(x, dict) else x
-            return ({"student": student, "teacher_outputs": logits}, *rest)
+            return ({"student": student, **outputs}, *rest)
 
-        joined = tf.data.Dataset.zip(images, steps.map(logits_of)).map(join)
+        joined = tf.data.Dataset.zip(images, steps.map(said)).map(join)
         return joined.prefetch(2)
 
-    def _read(self, step: np.ndarray) -> np.ndarray:
+    def _read(self, step: np.ndarray) -> list[np.ndarray]:
         epoch, batch = divmod(int(step), self._batches.steps_per_epoch)
         size = self._batches.batch_size
         rows = self._order(epoch)[batch * size : (batch + 1) * size]
-        return self._cache.read(self._batches.view(epoch), rows)
+        view = self._batches.view(epoch)
+        features = self._cache.read_features(view, rows)
+        return [self._cache.read(view, rows), *features.values()]

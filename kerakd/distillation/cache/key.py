@@ -16,6 +16,8 @@ FORMAT = 2
 _MEANINGS = {
     "format": "was written by another version of kerakd",
     "teachers": "is of another teacher",
+    "teacher_dtype": "is of a teacher that computed in another dtype",
+    "layers": "holds other layers of the teacher",
     "sample_ids": "is of other samples",
     "pixels": "is of pictures of another size, order of channels or content",
     "augment": "is of another augmentation",
@@ -23,18 +25,29 @@ _MEANINGS = {
 }
 
 
-def make_key(teachers: Sequence[keras.Model], batches: Any) -> dict[str, Any]:
+def make_key(
+    teachers: Sequence[keras.Model],
+    batches: Any,
+    layers: Sequence[tuple[int, str]] = (),
+    dtype: str | None = None,
+) -> dict[str, Any]:
     """The key of a cache: everything that its numbers are a function of.
 
     Args:
         teachers: The teachers, in order.
         batches: The `kerakd.data.ImageBatches` that they look at.
+        layers: Whose features are kept, each with the number of its teacher.
+        dtype: What the teachers compute in, where that is not their own.
 
     Returns:
         A JSON-able dictionary.
     """
+    # Left out where they say nothing, so that a cache without them keeps its key.
+    more = {"layers": [list(one) for one in layers]} if layers else {}
+    more |= {"teacher_dtype": dtype} if dtype else {}
     return {
         "format": FORMAT,
+        **more,
         "teachers": [
             {"weights": weights_hash(model), "architecture": architecture_hash(model)}
             for model in teachers
@@ -65,9 +78,11 @@ def check_key(found: dict, expected: dict, path: Any) -> None:
     Raises:
         DataError: Naming the first difference.
     """
+    # The two that may be left out count as equal only where both leave them out.
+    optional = {"teacher_dtype", "layers"} if "teachers" in expected else set()
     for name, meaning in _MEANINGS.items():
-        if name in expected and json.dumps(found.get(name), sort_keys=True) != (
-            json.dumps(expected[name], sort_keys=True)
+        if (name in expected or name in optional) and json.dumps(found.get(name), sort_keys=True) != (
+            json.dumps(expected.get(name), sort_keys=True)
         ):
             raise DataError(
                 f"The teacher cache {path} {meaning} ({name}); build another one in "

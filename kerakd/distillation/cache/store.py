@@ -5,7 +5,9 @@ is, so a build that is killed leaves at most one block to be done again, and a b
 whose numbers changed on disk is found out.
 """
 
+import os
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,76 +15,91 @@ import numpy as np
 from kerakd.errors import DataError, KerakdError
 from kerakd.files import explain_os_error
 
-_LOGITS, _CHECKSUMS = "logits.npy", "checksums.npy"
+_CHECKSUMS = "checksums"
+LOGITS = "logits"
 _MISSING = 0
+
+# Of each array: its shape behind `(views, samples)`, and its dtype.
+Layout = dict[str, tuple[tuple[int, ...], str]]
 
 
 class BlockStore:
-    """An array `(views, samples, ...)` and a checksum for each block of it.
+    """Arrays `(views, samples, ...)` and a checksum for each block of them.
 
     Args:
-        folder: Where the two files are.
-        logits: The numbers.
+        folder: Where the files are, `<name>.npy` for each array.
+        arrays: The numbers by name.
         checksums: One for each view and block; 0 for a block that is not there.
         block: Samples in a block.
     """
 
     def __init__(
-        self, folder: Path, logits: np.ndarray, checksums: np.ndarray, block: int
+        self,
+        folder: Path,
+        arrays: dict[str, np.ndarray],
+        checksums: np.ndarray,
+        block: int,
     ):
         self.folder = folder
-        self.logits = logits
+        self.arrays = arrays
         self._checksums = checksums
         self.block = block
 
     @classmethod
-    def create(cls, folder: Path, shape: tuple, dtype: str, block: int) -> "BlockStore":
-        """Make the two files, with nothing in them yet.
+    def create(
+        cls, folder: Path, views: int, samples: int, layout: Layout, block: int
+    ) -> "BlockStore":
+        """Make the files, with nothing in them yet but with all of their room taken.
 
         Raises:
-            KerakdError: They cannot be written.
+            KerakdError: They cannot be written, or the disk is too small.
         """
-        blocks = -(-shape[1] // block)
+        arrays = {}
         try:
-            logits = np.lib.format.open_memmap(
-                folder / _LOGITS, "w+", np.dtype(dtype), shape
-            )
-            checksums = np.lib.format.open_memmap(
-                folder / _CHECKSUMS, "w+", np.uint32, (shape[0], blocks)
-            )
+            for name, shape, dtype in _files(views, samples, layout, block):
+                path = folder / f"{name}.npy"
+                arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+                # A full disk would end the process when a page is written.
+                with open(path, "r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         except OSError as error:
             raise explain_os_error(error, folder) from error
-        return cls(folder, logits, checksums, block)
+        checksums = arrays.pop(_CHECKSUMS)
+        return cls(folder, arrays, checksums, block)
 
     @classmethod
-    def open(cls, folder: Path, shape: tuple, dtype: str, block: int) -> "BlockStore":
-        """Open the two files, to read and to go on writing.
+    def open(
+        cls, folder: Path, views: int, samples: int, layout: Layout, block: int
+    ) -> "BlockStore":
+        """Open the files, to read and, where they may be written, to go on writing.
 
         Raises:
             DataError: One is missing, of another shape, or damaged.
         """
-        parts = []
-        for name in (_LOGITS, _CHECKSUMS):
+        arrays = {}
+        for name, shape, dtype in _files(views, samples, layout, block):
+            path = folder / f"{name}.npy"
             try:
-                parts.append(np.load(folder / name, mmap_mode="r+", allow_pickle=False))
+                array = np.load(path, mmap_mode=_mode(path), allow_pickle=False)
             except (OSError, ValueError) as error:
                 raise DataError(
-                    f"The teacher cache {folder} is damaged: {name} cannot be read "
-                    f"({error}); delete the folder and build it anew."
+                    f"The teacher cache {folder} is damaged: {path.name} cannot be "
+                    f"read ({error}); delete the folder and build it anew."
                 ) from None
-        logits, checksums = parts
-        blocks = -(-shape[1] // block)
-        if (
-            logits.shape != shape
-            or logits.dtype != np.dtype(dtype)
-            or checksums.shape != (shape[0], blocks)
-        ):
-            raise DataError(
-                f"The teacher cache {folder} is damaged: {_LOGITS} holds "
-                f"{logits.dtype} of shape {logits.shape}, expected {dtype} of shape "
-                f"{shape}; delete the folder and build it anew."
-            )
-        return cls(folder, logits, checksums, block)
+            if array.shape != shape or array.dtype != dtype:
+                raise DataError(
+                    f"The teacher cache {folder} is damaged: {path.name} holds "
+                    f"{array.dtype} of shape {array.shape}, expected {dtype} of shape "
+                    f"{shape}; delete the folder and build it anew."
+                )
+            arrays[name] = array
+        checksums = arrays.pop(_CHECKSUMS)
+        return cls(folder, arrays, checksums, block)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the numbers on disk, in bytes."""
+        return sum(array.nbytes for array in self.arrays.values())
 
     def missing(self, view: int) -> np.ndarray:
         """Numbers of the blocks of a view that are not there yet."""
@@ -93,19 +110,24 @@ class BlockStore:
         """Whether every block is there."""
         return bool((self._checksums != _MISSING).all())
 
+    @property
+    def progress(self) -> tuple[int, int]:
+        """How many blocks are there, and how many there are to be."""
+        return int((self._checksums != _MISSING).sum()), self._checksums.size
+
     def rows(self, number: int) -> slice:
         """The samples of a block."""
         start = number * self.block
-        return slice(start, min(start + self.block, self.logits.shape[1]))
+        samples = next(iter(self.arrays.values())).shape[1]
+        return slice(start, min(start + self.block, samples))
 
-    def write(self, view: int, number: int, values: np.ndarray) -> None:
-        """Write one block, then its checksum."""
+    def write(self, view: int, number: int, values: dict[str, np.ndarray]) -> None:
+        """Write one block of every array, then its checksum."""
         try:
-            self.logits[view, self.rows(number)] = values
-            self.logits.flush()
-            self._checksums[view, number] = _checksum(
-                self.logits[view, self.rows(number)]
-            )
+            for name, array in self.arrays.items():
+                array[view, self.rows(number)] = values[name]
+                array.flush()
+            self._checksums[view, number] = self._checksum(view, number)
             self._checksums.flush()
         except OSError as error:
             raise explain_os_error(error, self.folder) from error
@@ -117,8 +139,7 @@ class BlockStore:
             DataError: A block holds other numbers than were written.
         """
         for view, number in np.argwhere(self._checksums != _MISSING):
-            block = self.logits[view, self.rows(number)]
-            if _checksum(block) != self._checksums[view, number]:
+            if self._checksum(view, number) != self._checksums[view, number]:
                 rows = self.rows(number)
                 raise DataError(
                     f"The teacher cache {self.folder} is damaged: view {view}, samples "
@@ -129,14 +150,29 @@ class BlockStore:
     def require_complete(self) -> None:
         """Refuse to read from a cache that is half built."""
         if not self.complete:
-            there = int((self._checksums != _MISSING).sum())
+            there, total = self.progress
             raise KerakdError(
                 f"The teacher cache {self.folder} is half built ({there} of "
-                f"{self._checksums.size} batches); build it again in the same folder, "
+                f"{total} batches); build it again in the same folder, "
                 "which goes on where it stopped."
             )
 
+    def _checksum(self, view: int, number: int) -> int:
+        found = 0
+        for array in self.arrays.values():
+            block = np.ascontiguousarray(array[view, self.rows(number)])
+            found = zlib.crc32(block.view(np.uint8).reshape(-1), found)
+        # 0 stands for "not there", so a checksum of 0 is told as 1.
+        return found or 1
 
-def _checksum(block: np.ndarray) -> int:
-    # 0 stands for "not there", so a checksum of 0 is told as 1.
-    return zlib.crc32(np.ascontiguousarray(block).tobytes()) or 1
+
+def _files(views: int, samples: int, layout: Layout, block: int) -> Iterator[tuple]:
+    """Name, shape and dtype of every file."""
+    for name, (shape, dtype) in layout.items():
+        yield name, (views, samples, *shape), np.dtype(dtype)
+    yield _CHECKSUMS, (views, -(-samples // block)), np.dtype(np.uint32)
+
+
+def _mode(path: Path) -> str:
+    """A cache on a disk that is read-only can be read all the same."""
+    return "r+" if os.access(path, os.W_OK) else "r"

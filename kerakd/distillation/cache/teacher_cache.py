@@ -1,4 +1,4 @@
-"""A teacher's logits for each sample and view, on disk."""
+"""A teacher's logits, and features, for each sample and view, on disk."""
 
 import hashlib
 import json
@@ -11,10 +11,11 @@ import keras
 import numpy as np
 
 from kerakd.distillation import checks
+from kerakd.distillation.cache import asking, features
 from kerakd.distillation.cache.batches import CachedBatches
 from kerakd.distillation.cache.codecs import codec
 from kerakd.distillation.cache.key import FORMAT, batches_key, check_key, make_key
-from kerakd.distillation.cache.store import BlockStore
+from kerakd.distillation.cache.store import LOGITS, BlockStore, Layout
 from kerakd.errors import DataError, ModelError, RecipeError
 from kerakd.files import make_folder, read_json, write_json
 
@@ -64,6 +65,10 @@ class TeacherCache:
         path: str | os.PathLike,
         mode: str = "exact",
         progress: bool | None = None,
+        *,
+        layers: Sequence[Any] = (),
+        feature_limit: int = features.LIMIT,
+        teacher_dtype: str | None = None,
     ) -> "TeacherCache":
         """Ask the teachers about every sample in every view, unless it is done.
 
@@ -75,14 +80,21 @@ class TeacherCache:
             batches: The `kerakd.data.ImageBatches` of the training set with `views`
                 set, at the size that the teacher takes.
             path: The folder; made where it does not exist.
-            mode: `"exact"` (float32) or `"compact"` (float16, one number less).
+            mode: `"exact"` (float32) or `"compact"` (float16, one logit less).
             progress: Whether to show a progress bar; where there is a terminal if
                 `None`.
+            layers: Layers of the teacher whose features are kept for losses that read
+                them; of several teachers, pairs `(number, name)`.
+            feature_limit: Bytes that one layer's features may take on disk.
+            teacher_dtype: As in `kerakd.Distiller`.
 
         Raises:
-            RecipeError: `batches` has no views, or the mode is unknown.
-            ModelError: A teacher gives no logits, or several outputs.
+            RecipeError: `batches` has no views, the mode is unknown, or a layer is too
+                large.
+            ModelError: A teacher gives no logits, or several outputs, or has no such
+                layer.
             DataError: The folder holds a cache of something else, or a damaged one.
+            KerakdError: The disk is too small.
         """
         teachers = checks.as_list(teacher, "teacher")
         if batches.views is None:
@@ -90,36 +102,40 @@ class TeacherCache:
                 "A cache needs a number of views: make the batches with views=4, say. "
                 "Without, every epoch draws new pictures that no teacher has seen."
             )
-        shapes = {_output_shape(model) for model in teachers}
+        shapes = {asking.output_shape(model) for model in teachers}
         if len(shapes) > 1:
             raise ModelError(
                 f"The teachers give outputs of different shapes: {sorted(shapes)}."
             )
+        layers = features.normalized(layers, len(teachers))
+        tapped = asking.prepare(teachers, layers, teacher_dtype)
+        samples = len(batches.samples)
         info = {
-            "key": make_key(teachers, batches),
+            "key": make_key(teachers, batches, layers, teacher_dtype),
             "mode": mode,
             "views": batches.views,
-            "samples": len(batches.samples),
+            "samples": samples,
             "block": batches.batch_size,
             "output_shape": [len(teachers), *shapes.pop()],
         }
+        if layers:
+            pictures, dtype = samples * batches.views, codec(mode).dtype
+            info["feature_shapes"] = features.shapes(
+                tapped, layers, pictures, dtype, feature_limit
+            )
         path = Path(path)
         if (path / _INFO).is_file():
             cache = cls._reopen(path, info)
         else:
             cache = cls._create(path, info)
-        cache._fill(teachers, batches, progress)
+        cache._fill(asking.asker(tapped, layers), batches, progress)
         return cache
 
     @classmethod
     def _create(cls, path: Path, info: dict) -> "TeacherCache":
-        stored = codec(info["mode"]).stored_shape(tuple(info["output_shape"]))
         make_folder(path)
         store = BlockStore.create(
-            path,
-            (info["views"], info["samples"], *stored),
-            codec(info["mode"]).dtype,
-            info["block"],
+            path, info["views"], info["samples"], _layout(info), info["block"]
         )
         # Last, so that a folder with this file has the others too.
         write_json(path / _INFO, info)
@@ -138,36 +154,31 @@ class TeacherCache:
                 )
         return cache
 
-    def _fill(self, teachers: list, batches: Any, progress: bool | None) -> None:
+    def _fill(self, ask: Any, batches: Any, progress: bool | None) -> None:
         from rich.progress import Progress
 
-        todo = [(v, self._store.missing(v)) for v in range(self.views)]
+        todo = [(v, set(self._store.missing(v).tolist())) for v in range(self.views)]
         total = sum(len(numbers) for _, numbers in todo)
-        if not total:
-            return
-        forwards = [_forward(model) for model in teachers]
-        hidden = progress is False
-        with Progress(transient=True, disable=hidden) as bar:
+        with Progress(transient=True, disable=progress is False or not total) as bar:
             task = bar.add_task("Asking the teacher", total=total)
-            for view, numbers in todo:
-                wanted = set(numbers.tolist())
+            for view, wanted in todo:
                 if not wanted:
                     continue
                 for number, (x, _) in enumerate(batches.at_view(view)):
                     if number not in wanted:
                         continue
-                    x = x["teacher"] if isinstance(x, dict) else x
-                    logits = np.stack(
-                        [keras.ops.convert_to_numpy(f(x)) for f in forwards], axis=1
-                    )
-                    if not np.isfinite(logits).all():
-                        raise ModelError(
-                            f"The teacher gives NaN or infinity for a sample of batch "
-                            f"{number}, view {view}; train it again at a lower "
-                            "learning rate."
-                        )
-                    self._store.write(view, number, self._codec.encode(logits))
+                    answer = ask(x)
+                    asking.require_finite(answer, number, view)
+                    self._store.write(view, number, self._encoded(answer))
                     bar.advance(task)
+
+    def _encoded(self, answer: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {
+            name: self._codec.encode(part)
+            if name == LOGITS
+            else self._codec.encode_features(part)
+            for name, part in answer.items()
+        }
 
     # Reading ---------------------------------------------------------------------
 
@@ -197,13 +208,8 @@ class TeacherCache:
             )
         check_key(info["key"], {"format": FORMAT}, path)
         try:
-            shape = (
-                info["views"],
-                info["samples"],
-                *codec(info["mode"]).stored_shape(tuple(info["output_shape"])),
-            )
             store = BlockStore.open(
-                path, shape, codec(info["mode"]).dtype, info["block"]
+                path, info["views"], info["samples"], _layout(info), info["block"]
             )
         except (KeyError, TypeError) as error:
             raise DataError(
@@ -234,7 +240,17 @@ class TeacherCache:
     @property
     def nbytes(self) -> int:
         """Size of the numbers on disk, in bytes."""
-        return self._store.logits.nbytes
+        return self._store.nbytes
+
+    @property
+    def layers(self) -> list[tuple[int, str]]:
+        """The layers whose features are kept, each with the number of its teacher."""
+        return [tuple(layer) for layer in self.info["key"].get("layers", [])]
+
+    @property
+    def feature_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each layer's features of one sample."""
+        return [tuple(shape) for shape in self.info.get("feature_shapes", [])]
 
     def read(self, view: int, rows: np.ndarray) -> np.ndarray:
         """Logits of some samples in one view.
@@ -246,8 +262,51 @@ class TeacherCache:
         Returns:
             float32 `(len(rows), teachers, ..., classes)`.
         """
-        stored = self._store.logits[view, rows]
+        stored = self._store.arrays[LOGITS][view, rows]
         return self._codec.decode(stored, self.output_shape[-1])
+
+    def read_features(
+        self, view: int, rows: np.ndarray
+    ) -> dict[tuple[int, str], np.ndarray]:
+        """Features of some samples in one view, by layer; as in `read`."""
+        arrays = self._store.arrays
+        return {
+            layer: np.asarray(
+                arrays[asking.features_name(place)][view, rows], np.float32
+            )
+            for place, layer in enumerate(self.layers)
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """What the cache is, as plain values; reads all of its numbers.
+
+        Returns:
+            `path`, `mode`, `complete`, `blocks`, `views`, `samples`, `output_shape`,
+            `layers`, `bytes`, `bytes_a_picture`, `largest_coding_error` (a bound on
+            what `compact` changes of a logit's difference to the last one), `key`.
+        """
+        there, blocks = self._store.progress
+        logits = self._store.arrays[LOGITS]
+        errors = [
+            self._codec.largest_error(logits[view, self._store.rows(number)])
+            for view in range(self.views)
+            for number in range(blocks // self.views)
+        ]
+        pictures = self.views * self.info["samples"]
+        return {
+            "path": str(self.path),
+            "mode": self.info["mode"],
+            "complete": there == blocks,
+            "blocks": [there, blocks],
+            "views": self.views,
+            "samples": self.info["samples"],
+            "output_shape": list(self.output_shape),
+            "layers": [list(layer) for layer in self.layers],
+            "bytes": self.nbytes,
+            "bytes_a_picture": round(self.nbytes / pictures, 1),
+            "largest_coding_error": max(errors),
+            "key": self.info["key"],
+        }
 
     def batches(self, batches: Any) -> CachedBatches:
         """The student's batches with the teachers' logits beside the images.
@@ -276,63 +335,60 @@ class TeacherCache:
         Args:
             teacher: The teachers, as in `build`.
             batches: The batches, as in `build`.
-            count: How many batches to ask about.
+            count: How many batches of `batches` to ask about.
             seed: Of the random subset.
 
         Returns:
             `{"batches", "samples", "max_abs_difference"}`; differences are between
-            logits less their last one, which is all that distillation sees.
+            logits less their last one, which is all that distillation sees. With
+            layers also `"features"`, the largest difference of each.
 
         Raises:
             DataError: The teachers or batches are others than the cache's.
         """
         teachers = checks.as_list(teacher, "teacher")
-        check_key(self.info["key"], make_key(teachers, batches), self.path)
+        layers, dtype = self.layers, self.info["key"].get("teacher_dtype")
+        key = make_key(teachers, batches, layers, dtype)
+        check_key(self.info["key"], key, self.path)
         self._store.require_complete()
-        forwards = [_forward(model) for model in teachers]
-        blocks = -(-self.info["samples"] // self.info["block"])
+        ask = asking.asker(asking.prepare(teachers, layers, dtype), layers)
+        size = batches.batch_size
+        blocks = -(-self.info["samples"] // size)
         places = np.random.default_rng(seed).permutation(self.views * blocks)[:count]
-        largest, samples = 0.0, 0
+        largest, samples = {}, 0
         for view in range(self.views):
             wanted = {p % blocks for p in places.tolist() if p // blocks == view}
             if not wanted:
                 continue
             for number, (x, index) in enumerate(batches.at_view(view)):
-                if number not in wanted:
-                    continue
-                x = x["teacher"] if isinstance(x, dict) else x
-                fresh = np.stack(
-                    [keras.ops.convert_to_numpy(f(x)) for f in forwards], axis=1
-                )
-                kept = self.read(view, index.numpy())
-                if fresh.shape[-1] > 1:
-                    fresh = fresh - fresh[..., -1:]
-                    kept = kept - kept[..., -1:]
-                largest = max(largest, float(np.abs(fresh - kept).max()))
-                samples += len(kept)
+                if number in wanted:
+                    rows = index.numpy()
+                    self._compare(ask(x), view, rows, largest)
+                    samples += len(rows)
         return {
             "batches": len(places),
             "samples": samples,
-            "max_abs_difference": largest,
+            "max_abs_difference": largest.pop(LOGITS),
+            **({"features": largest} if largest else {}),
         }
 
+    def _compare(self, fresh: dict, view: int, rows: np.ndarray, largest: dict) -> None:
+        """Raise the largest differences seen so far to those of a batch."""
+        pairs = {LOGITS: (fresh[LOGITS], self.read(view, rows))}
+        if fresh[LOGITS].shape[-1] > 1:
+            pairs[LOGITS] = tuple(x - x[..., -1:] for x in pairs[LOGITS])
+        kept = self.read_features(view, rows)
+        for place, (layer, values) in enumerate(kept.items()):
+            pairs[layer[1]] = (fresh[asking.features_name(place)], values)
+        for name, (one, other) in pairs.items():
+            difference = float(np.abs(one - other).max())
+            largest[name] = max(largest.get(name, 0.0), difference)
 
-def _output_shape(model: keras.Model) -> tuple[int, ...]:
-    checks.is_model(model, "teacher")
-    checks.gives_logits(model, "teacher")
-    shape = getattr(model, "output_shape", None)
-    if not isinstance(shape, tuple) or None in shape[1:]:
-        raise ModelError(
-            f"The teacher {model.name!r} must give one tensor of known shape to be "
-            f"cached; it gives {shape}."
-        )
-    return shape[1:]
 
-
-def _forward(model: keras.Model):
-    """The teacher's forward pass, compiled once."""
-    if keras.backend.backend() != "tensorflow":
-        return lambda x: model(x, training=False)
-    import tensorflow as tf
-
-    return tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+def _layout(info: dict) -> Layout:
+    """The arrays of a cache."""
+    coded = codec(info["mode"])
+    layout = {LOGITS: (coded.stored_shape(tuple(info["output_shape"])), coded.dtype)}
+    for place, shape in enumerate(info.get("feature_shapes", [])):
+        layout[asking.features_name(place)] = (tuple(shape), coded.dtype)
+    return layout
