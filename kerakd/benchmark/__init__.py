@@ -5,7 +5,14 @@ Names are loaded when first used, since measuring needs TensorFlow.
 
 import importlib
 
-_NAMES = {"benchmark_pipeline": "kerakd.benchmark.pipeline"}
+_NAMES = {
+    "benchmark_cache": "kerakd.benchmark.cache",
+    "benchmark_checkpoint": "kerakd.benchmark.checkpoint",
+    "benchmark_memory": "kerakd.benchmark.memory",
+    "benchmark_methods": "kerakd.benchmark.methods",
+    "benchmark_pipeline": "kerakd.benchmark.pipeline",
+    "benchmark_step": "kerakd.benchmark.step",
+}
 
 __all__ = list(_NAMES)
 

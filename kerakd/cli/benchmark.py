@@ -1,5 +1,6 @@
 """`kerakd benchmark ...`: how fast the parts are on this machine."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,212 @@ def pipeline(
         rows.append([f"pipeline, {name}", _step(one), median, quartiles, bar])
     common.show_table(("Source", "ms / step", "Ratio", "Quartiles", "Allowed"), rows)
     common.write_figures(json, figures)
+
+
+@app.command("step")
+def step(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 224,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a step.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, help="Steps in a block.")] = 2,
+    repeats: Annotated[int, typer.Option(min=1, help="Blocks of each kind.")] = 9,
+    teacher: Annotated[str, typer.Option(help="The network.")] = "resnet101",
+    student: Annotated[str, typer.Option(help="The network.")] = "mobilenet_v3_small",
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="`logits`, `features` or `build`; repeat it. Default: all."),
+    ] = None,
+    json: common.Json = None,
+) -> None:
+    """What distillation costs a step of the student, beside keras.distillation.
+
+    \b
+    Examples:
+      kerakd benchmark step --image-size 128 --json step.json
+      kerakd benchmark step --part logits --repeats 5
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.step import PARTS, benchmark_step
+
+    figures = benchmark_step(
+        image_size, batch_size, steps, repeats, teacher, student, part or PARTS
+    )
+    common.show_table(
+        ("Step", "ms", "ms, all processors"),
+        [
+            [name, f"{one['milliseconds']:.1f}", f"{one['processor_milliseconds']:.1f}"]
+            for name, one in figures["steps"].items()
+        ],
+    )
+    _show_ratios(figures["ratios"])
+    difference = figures.get("bfloat16_logit_difference")
+    if difference:
+        print(
+            "A bfloat16 teacher's logits differ by at most "
+            f"{difference['largest']:.3g}, {difference['of_spread']:.1%} of their "
+            "standard deviation."
+        )
+    common.write_figures(json, figures)
+
+
+@app.command("methods")
+def methods(
+    data: common.Data = None,
+    work: Annotated[
+        Path, typer.Option("--work", metavar="DIR", help="For teachers and caches.")
+    ] = Path("runs/benchmark_methods"),
+    method: Annotated[
+        list[str] | None, typer.Option(help="One of them; repeat it. Default: all.")
+    ] = None,
+    per_class: Annotated[int, typer.Option(min=8, help="Training images.")] = 150,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each student.")] = 30,
+    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 3,
+    trade: Annotated[
+        bool, typer.Option("--views", help="Compare 1, 2, 4, 8 views and online, too.")
+    ] = False,
+    figure: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what --views found.")
+    ] = None,
+    json: common.Json = None,
+) -> None:
+    """Distil the same small student by every method, on MRI at a small size.
+
+    \b
+    Examples:
+      kerakd benchmark methods --data data --json methods.json
+      kerakd benchmark methods --data data --method kl_divergence --views
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.methods import benchmark_methods, draw_views
+
+    figures = benchmark_methods(
+        work,
+        data,
+        per_class=per_class,
+        epochs=epochs,
+        seeds=range(seeds),
+        methods=method,
+        trade=(1, 2, 4, 8, None) if trade else (),
+        say=common.say,
+    )
+    for heading, part in (("Method", "methods"), ("Views", "views")):
+        if figures[part]:
+            common.show_table(
+                (heading, "Validation accuracy", "s / epoch", "ms / step, processors"),
+                [[name, *_judged(one)] for name, one in figures[part].items()],
+            )
+    if figure is not None and figures["views"]:
+        draw_views(figures, figure)
+    common.write_figures(json, figures)
+
+
+@app.command("cache")
+def cache(
+    samples: Annotated[int, typer.Option(min=10_000, help="The largest cache.")] = (
+        1_000_000
+    ),
+    mode: Annotated[str, typer.Option(help="`exact` or `compact`.")] = "compact",
+    json: common.Json = None,
+) -> None:
+    """Does the memory of a cached training grow with the data? On made-up logits.
+
+    \b
+    Examples:
+      kerakd benchmark cache --samples 1000000 --json cache.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.cache import benchmark_cache
+
+    sizes = sorted({10_000, max(10_000, samples // 10), samples})
+    figures = benchmark_cache(sizes, mode=mode)
+    common.show_table(
+        ("Samples", "MB on disk", "MB held before", "MB held, peak", "us / batch"),
+        [
+            [
+                f"{one['samples']:,}",
+                f"{one['megabytes_on_disk']:.1f}",
+                f"{one['anonymous_megabytes_before']:.1f}",
+                f"{one['anonymous_megabytes_peak']:.1f}",
+                f"{one['microseconds_a_batch']:.0f}",
+            ]
+            for one in figures["caches"]
+        ],
+    )
+    common.write_figures(json, figures)
+
+
+@app.command("memory")
+def memory(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
+    repeats: Annotated[int, typer.Option(min=1, help="Processes of each kind.")] = 3,
+    json: common.Json = None,
+) -> None:
+    """Peak memory of cached training beside plain training; time of the import.
+
+    \b
+    Examples:
+      kerakd benchmark memory --json memory.json
+    """
+    common.check_writable(json)
+    from kerakd.benchmark.memory import benchmark_memory
+
+    figures = benchmark_memory(image_size, repeats=repeats)
+    held = figures["megabytes"]
+    print(
+        f"Plain training {held['student alone']:.0f} MB, cached {held['cached']:.0f} "
+        f"MB: {figures['ratio']:.3f} (allowed {figures['bar']})."
+    )
+    print(
+        f"import kerakd: {figures['import_seconds']:.3f} s (allowed "
+        f"{figures['import_bar']}), TensorFlow loaded: "
+        f"{'yes' if figures['import_loads_tensorflow'] else 'no'}."
+    )
+    common.write_figures(json, figures)
+
+
+@app.command("checkpoint")
+def checkpoint(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
+    images: Annotated[int, typer.Option(min=1, help="Of an epoch.")] = 5_700,
+    json: common.Json = None,
+) -> None:
+    """What a checkpoint costs of an epoch.
+
+    \b
+    Examples:
+      kerakd benchmark checkpoint --json checkpoint.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.checkpoint import benchmark_checkpoint
+
+    figures = benchmark_checkpoint(image_size, images)
+    print(
+        f"{figures['checkpoint_megabytes']:.1f} MB in "
+        f"{1e3 * figures['checkpoint_seconds']:.0f} ms, {figures['share']:.2%} of an "
+        f"epoch of {figures['epoch_seconds']:.0f} s (allowed {figures['bar']:.0%})."
+    )
+    common.write_figures(json, figures)
+
+
+def _show_ratios(ratios: dict) -> None:
+    rows = []
+    for name, one in ratios.items():
+        quartiles = f"{one['lower_quartile']:.3f} to {one['upper_quartile']:.3f}"
+        bar = "" if one["bar"] is None else f"{one['bar']:.2f}"
+        rows.append([name, f"{one['median']:.3f}", quartiles, bar])
+    common.show_table(("Ratio", "Median", "Quartiles", "Allowed"), rows)
+
+
+def _judged(one: dict) -> list[str]:
+    accuracy = one["accuracy"]
+    return [
+        f"{accuracy['mean']:.2%} ± {100 * accuracy['standard_deviation']:.2f}",
+        f"{one['seconds_an_epoch']:.2f}",
+        f"{one['processor_milliseconds_a_step']:.1f}",
+    ]
 
 
 def _step(source: dict) -> str:

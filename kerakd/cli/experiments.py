@@ -105,6 +105,14 @@ def distill(
     ] = None,
     out: Out = None,
     data: common.Data = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="CACHE",
+            help="What the teacher said, as `kerakd cache build` kept it.",
+        ),
+    ] = None,
     resume: common.Resume = False,
     tiny: common.Tiny = False,
     settings: common.Settings = None,
@@ -117,11 +125,16 @@ def distill(
     \b
     Examples:
       kerakd distill RECIPE --teacher runs/big/teacher.keras --out runs/small
+      kerakd distill RECIPE --cache cache --out runs/mri
     """
     from kerakd.errors import RecipeError
     from kerakd.recipe import load_recipe
     from kerakd.run.folder import holds_teacher
 
+    if cache is not None:
+        from kerakd.distillation.cache.folder import views_of
+
+        settings = [*(settings or ()), f"distillation.views={views_of(cache)}"]
     loaded = load_recipe(
         recipe, settings=settings or (), tiny=tiny, teacher_files=teacher or ()
     )
@@ -133,7 +146,7 @@ def distill(
                 "train it first: kerakd train-teacher RECIPE --out RUN."
             )
         resume = True
-    _carry_out(loaded, recipe, folder, data, weights, resume, quiet, json)
+    _carry_out(loaded, recipe, folder, data, weights, resume, quiet, json, cache=cache)
 
 
 def demo(

@@ -153,9 +153,7 @@ def ofa_per_sample(
     teacher, student, target = _prepare(labels, teacher_logits, student_logits)
     share = ops.softmax(teacher / temperature, axis=-1)
     # `(1 + p)^eps - 1` of the label's class, with its digits where p is small.
-    weight = ops.where(
-        target, ops.expm1(eps * ops.log1p(share)), ops.power(share, eps)
-    )
+    weight = ops.where(target, ops.expm1(eps * ops.log1p(share)), ops.power(share, eps))
     log_student = ops.log_softmax(student / temperature, axis=-1)
     return -ops.sum(weight * log_student, axis=-1)
 

@@ -2,26 +2,28 @@
 
 import hashlib
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 from kerakd.data import ImageBatches
 from kerakd.distillation import TeacherCache
-from kerakd.distillation.cache.key import batches_key
-from kerakd.recipe import Recipe
+from kerakd.distillation.cache import features
+from kerakd.distillation.cache.key import batches_key, check_key, make_key
+from kerakd.errors import KerakdError
+from kerakd.recipe import Recipe, load_recipe, recipe_from
+from kerakd.recipe.overrides import put
+from kerakd.run import networks
+from kerakd.run.assess import samples_of
+from kerakd.run.folder import Folder, holds_teacher
 from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
 from kerakd.run.teachers import Teacher
 
 
 def is_cached(recipe: Recipe) -> bool:
-    """Whether the teacher is asked once for each view, and not in every epoch.
-
-    With a number of views there is nothing else to ask; a loss on the teacher's layers
-    has to see the teacher itself, though, since a cache holds its logits alone.
-    """
-    if recipe.distillation.views is None:
-        return False
-    losses, _ = build_losses(recipe.distillation)
-    return all(getattr(loss, "teacher_layer_name", None) is None for loss in losses)
+    """Whether the teacher is asked once for each view, and not in every epoch."""
+    return recipe.distillation.views is not None
 
 
 def get_cache(job: Job, recipe: Recipe, teacher: Teacher) -> TeacherCache:
@@ -31,20 +33,133 @@ def get_cache(job: Job, recipe: Recipe, teacher: Teacher) -> TeacherCache:
         job: The run.
         recipe: That of the run, or a variant of a sweep.
         teacher: Who is asked.
+
+    Raises:
+        DataError: The cache that the run was given is of something else.
+        RecipeError: A loss reads a layer that is too large to be cached.
     """
-    pictures = job.training(
-        recipe, teacher.shape, 32, job.recipe.seed, views=recipe.distillation.views
-    )
+    pictures = _pictures(job, recipe, teacher)
+    section = recipe.distillation
+    layers = features.of_losses(build_losses(section)[0])
+    if job.cache is not None:
+        return _given(job, teacher, pictures)
     return TeacherCache.build(
         teacher.models,
         pictures,
-        job.folder / "teacher_cache" / _name(pictures),
+        job.folder / "teacher_cache" / _name(pictures, layers, section),
+        mode=section.cache_mode,
         progress=None if job.verbose else False,
+        layers=layers,
+        teacher_dtype=section.teacher_dtype,
     )
 
 
-def _name(pictures: ImageBatches) -> str:
+def build_cache(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    data: str | os.PathLike | None = None,
+    views: int | None = None,
+    mode: str | None = None,
+    progress: bool | None = None,
+) -> dict[str, Any]:
+    """Build the teacher cache of a run whose teacher is trained, to be taken elsewhere.
+
+    Args:
+        run: The run folder.
+        out: The folder of the cache; a half-built one is completed.
+        data: As in `kerakd.data.resolve`.
+        views: Views of each picture; those of the recipe if `None`.
+        mode: `"exact"` or `"compact"`; that of the recipe if `None`.
+        progress: As in `TeacherCache.build`.
+
+    Returns:
+        What `TeacherCache.describe` tells.
+
+    Raises:
+        KerakdError: The run has no teacher, its images are not found, or the folder
+            holds a cache of something else.
+    """
+    job, recipe, teacher = _open_run(run, data, views)
+    section = recipe.distillation
+    cache = TeacherCache.build(
+        teacher.models,
+        _pictures(job, recipe, teacher),
+        out,
+        mode=mode or section.cache_mode,
+        progress=progress,
+        layers=features.of_losses(build_losses(section)[0]),
+        teacher_dtype=section.teacher_dtype,
+    )
+    return cache.describe()
+
+
+def verify_cache(
+    run: str | os.PathLike,
+    path: str | os.PathLike,
+    *,
+    data: str | os.PathLike | None = None,
+    count: int = 16,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Ask the teacher of a run again about some batches of a cache.
+
+    Args:
+        run: The run folder with the teacher.
+        path: The cache.
+        data: As in `kerakd.data.resolve`.
+        count: How many batches.
+        seed: Of which ones.
+
+    Returns:
+        What `TeacherCache.verify` tells.
+
+    Raises:
+        KerakdError: The cache is damaged, half built, or of something else.
+    """
+    cache = TeacherCache.open(path)
+    job, recipe, teacher = _open_run(run, data, cache.views)
+    return cache.verify(teacher.models, _pictures(job, recipe, teacher), count, seed)
+
+
+def _open_run(run: Any, data: Any, views: int | None) -> tuple[Job, Recipe, Teacher]:
+    run = Path(run)
+    if not holds_teacher(run):
+        raise KerakdError(
+            f"{run} holds no trained teacher; train it first: kerakd train-teacher "
+            "RECIPE --out RUN."
+        )
+    recipe = load_recipe(run / "recipe.yaml")
+    if views is not None:
+        page = put(recipe.get_config(), "distillation.views", views)
+        recipe = recipe_from(page, source="--views")
+    folder = Folder.claim(run, load_recipe(run / "recipe.yaml"), resume=True)
+    job = Job(recipe, folder, samples_of(run, data), [])
+    files = sorted(run.glob("teacher.keras")) or sorted(run.glob("teacher_*.keras"))
+    members = [networks.load_network(file) for file in files]
+    return job, recipe, Teacher(members, files, "")
+
+
+def _pictures(job: Job, recipe: Recipe, teacher: Teacher) -> ImageBatches:
+    """What the teacher looks at."""
+    views = recipe.distillation.views
+    return job.training(recipe, teacher.shape, 32, job.recipe.seed, views=views)
+
+
+def _given(job: Job, teacher: Teacher, pictures: ImageBatches) -> TeacherCache:
+    """The cache that the run was given, if it is that of its teacher and pictures."""
+    cache = TeacherCache.open(job.cache)
+    dtype = cache.info["key"].get("teacher_dtype")
+    key = make_key(teacher.models, pictures, cache.layers, dtype)
+    check_key(cache.info["key"], key, cache.path)
+    return cache
+
+
+def _name(pictures: ImageBatches, layers: list, section: Any) -> str:
     """Variants of a sweep that show the teacher the same pictures share a cache."""
-    key = json.dumps([batches_key(pictures), pictures.views], sort_keys=True)
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    key = [batches_key(pictures), pictures.views]
+    more = [layers, section.cache_mode, section.teacher_dtype]
+    if more != [[], "exact", None]:
+        key.append(more)
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     return f"{pictures.views}_views_{digest[:8]}"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import kerakd
@@ -38,6 +39,7 @@ def run_recipe(
     resume: bool = False,
     sweeps: Sequence[tuple[str, list[Any]]] = (),
     teacher_only: bool = False,
+    cache: str | os.PathLike | None = None,
     command: str | None = None,
     verbose: int | str = "auto",
     say: Callable[[str], None] = lambda text: None,
@@ -68,6 +70,7 @@ def run_recipe(
             the run goes on with the one that validation prefers.
         teacher_only: Whether to stop when the teacher is trained; the test set is not
             touched then.
+        cache: A folder that `kerakd cache build` made, in place of a new one.
         command: How the run was started, for the report.
         verbose: As in `keras.Model.fit`.
         say: Is told what the run does.
@@ -91,6 +94,7 @@ def run_recipe(
             samples = prepare_samples(recipe, folder, data)
         places = networks.weights_places(recipe_folder, weights, data)
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
+        job.cache = Path(cache) if cache else None
         rehearse(job, recipes)
         folder.pledge("sweep", grid, "--sweep")
         with folder.stage("audit"):

@@ -24,6 +24,7 @@ class Job:
         verbose: As in `keras.Model.fit`.
         warnings: What a reader of the figures has to know; stages add to it.
         leaks: Which test images have a copy in training, once that was looked for.
+        cache: The folder of a teacher cache that was built elsewhere.
     """
 
     recipe: Recipe
@@ -33,6 +34,7 @@ class Job:
     verbose: int | str = "auto"
     warnings: list[str] = field(default_factory=list)
     leaks: Leaks | None = None
+    cache: Path | None = None
     _held: dict[Any, ImageBatches] = field(default_factory=dict, repr=False)
 
     @property

@@ -50,6 +50,7 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
             losses,
             weights,
             one.distillation.student_loss_weight,
+            label_layer_name=one.distillation.label_layer,
         )
     keras.backend.clear_session()
 
@@ -145,6 +146,8 @@ def get_student(
             "distillation_losses": losses,
             "distillation_loss_weights": weights,
             "student_loss_weight": recipe.distillation.student_loss_weight,
+            "label_layer_name": recipe.distillation.label_layer,
+            "teacher_dtype": None if cached else recipe.distillation.teacher_dtype,
         }
     train_student(
         model,

@@ -80,9 +80,7 @@ def train_born_again(
     if teacher is None:
         alone = {k: v for k, v in options.items() if k not in _OF_DISTILLATION}
         models = [build()]
-        train_teacher(
-            models[0], train, validation, name=f"{name}_0", **shared, **alone
-        )
+        train_teacher(models[0], train, validation, name=f"{name}_0", **shared, **alone)
     for number in range(1, generations + 1):
         student = build()
         train_student(

@@ -81,9 +81,12 @@ def check_key(found: dict, expected: dict, path: Any) -> None:
     # The two that may be left out count as equal only where both leave them out.
     optional = {"teacher_dtype", "layers"} if "teachers" in expected else set()
     for name, meaning in _MEANINGS.items():
-        if (name in expected or name in optional) and json.dumps(found.get(name), sort_keys=True) != (
-            json.dumps(expected.get(name), sort_keys=True)
-        ):
+        if name not in expected and name not in optional:
+            continue
+        before, now = (
+            json.dumps(k.get(name), sort_keys=True) for k in (found, expected)
+        )
+        if before != now:
             raise DataError(
                 f"The teacher cache {path} {meaning} ({name}); build another one in "
                 "another folder, or delete this one."

@@ -14,12 +14,11 @@ from kerakd.distillation import checks
 from kerakd.distillation.cache import asking, features
 from kerakd.distillation.cache.batches import CachedBatches
 from kerakd.distillation.cache.codecs import codec
+from kerakd.distillation.cache.folder import INFO, read_info
 from kerakd.distillation.cache.key import FORMAT, batches_key, check_key, make_key
 from kerakd.distillation.cache.store import LOGITS, BlockStore, Layout
 from kerakd.errors import DataError, ModelError, RecipeError
-from kerakd.files import make_folder, read_json, write_json
-
-_INFO = "cache.json"
+from kerakd.files import make_folder, write_json
 
 
 class TeacherCache:
@@ -124,7 +123,7 @@ class TeacherCache:
                 tapped, layers, pictures, dtype, feature_limit
             )
         path = Path(path)
-        if (path / _INFO).is_file():
+        if (path / INFO).is_file():
             cache = cls._reopen(path, info)
         else:
             cache = cls._create(path, info)
@@ -138,7 +137,7 @@ class TeacherCache:
             path, info["views"], info["samples"], _layout(info), info["block"]
         )
         # Last, so that a folder with this file has the others too.
-        write_json(path / _INFO, info)
+        write_json(path / INFO, info)
         return cls(path, info, store)
 
     @classmethod
@@ -195,17 +194,7 @@ class TeacherCache:
             KerakdError: It is half built.
         """
         path = Path(path)
-        if not (path / _INFO).is_file():
-            raise DataError(
-                f"There is no teacher cache in {path} (no {_INFO}); build one with "
-                "TeacherCache.build."
-            )
-        info = read_json(path / _INFO)
-        if not isinstance(info, dict) or "key" not in info:
-            raise DataError(
-                f"The teacher cache {path} is damaged: {_INFO} is not a cache's; "
-                "delete the folder and build it anew."
-            )
+        info = read_info(path)
         check_key(info["key"], {"format": FORMAT}, path)
         try:
             store = BlockStore.open(
@@ -213,7 +202,7 @@ class TeacherCache:
             )
         except (KeyError, TypeError) as error:
             raise DataError(
-                f"The teacher cache {path} is damaged: {_INFO} lacks {error}; delete "
+                f"The teacher cache {path} is damaged: {INFO} lacks {error}; delete "
                 "the folder and build it anew."
             ) from None
         store.check()
