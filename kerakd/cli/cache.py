@@ -44,7 +44,8 @@ def build(
     Examples:
       kerakd train-teacher RECIPE --data data --out runs/mri
       kerakd cache build runs/mri --data data --views 4 --out cache
-      kerakd distill RECIPE --data data --cache cache --out runs/mri
+      kerakd distill RECIPE --data data --teacher runs/mri/teacher.keras \\
+        --cache cache --out runs/small
     """
     common.check_writable(json)
     common.load_tensorflow()

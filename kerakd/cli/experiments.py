@@ -125,7 +125,7 @@ def distill(
     \b
     Examples:
       kerakd distill RECIPE --teacher runs/big/teacher.keras --out runs/small
-      kerakd distill RECIPE --cache cache --out runs/mri
+      kerakd distill RECIPE --teacher big.keras --cache cache --out runs/small
     """
     from kerakd.errors import RecipeError
     from kerakd.recipe import load_recipe

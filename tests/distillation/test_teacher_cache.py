@@ -5,67 +5,13 @@ import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 import kerakd
-from kerakd.data import ImageBatches, load_images
 from kerakd.losses import Hint, KLDivergence
+from tests.distillation.cached import batches, make_student, make_teacher, train
 from tests.distillation.tiny import assert_same_weights, crossentropy, make_model
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for split, count in (("Training", 9), ("Testing", 2)):
-        for label in ("a", "b", "c"):
-            (folder / split / label).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 256, (20, 20), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / split / label / f"{i}.png")
-    return load_images(folder).subset("train")
-
-
-def batches(samples, size=16, views=2, **options):
-    return ImageBatches(
-        samples,
-        size,
-        **{
-            "channels": 1,
-            "batch_size": 8,
-            "shuffle": True,
-            "seed": 5,
-            "augment": {"horizontal_flip": True, "rotation": 15.0},
-            "views": views,
-            **options,
-        },
-    )
-
-
-def make_teacher(seed=1):
-    inputs = keras.Input((16, 16, 1))
-    return keras.Model(
-        inputs,
-        make_model(8, seed=seed, size=16)(keras.layers.Rescaling(1 / 255)(inputs)),
-    )
-
-
-def train(student, teacher, data, epochs=4, **compile):
-    distiller = kerakd.Distiller(teacher, student, KLDivergence(2.0))
-    distiller.compile(keras.optimizers.Adam(1e-2), crossentropy(), **compile)
-    return distiller.fit(
-        data.dataset(epochs=epochs),
-        epochs=epochs,
-        steps_per_epoch=data.steps_per_epoch,
-        verbose=0,
-    )
-
-
-def make_student():
-    return make_model(4, seed=2, size=16, dropout=0.2)
 
 
 @pytest.mark.parametrize("count", [1, 2])
