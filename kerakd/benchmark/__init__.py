@@ -11,6 +11,7 @@ _NAMES = {
     "benchmark_memory": "kerakd.benchmark.memory",
     "benchmark_methods": "kerakd.benchmark.methods",
     "benchmark_pipeline": "kerakd.benchmark.pipeline",
+    "benchmark_profile": "kerakd.benchmark.profile",
     "benchmark_step": "kerakd.benchmark.step",
 }
 

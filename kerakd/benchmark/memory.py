@@ -55,19 +55,19 @@ class Peak:
 _TRAINING = """
     import json, sys
     from kerakd.benchmark.memory import Peak
-    from kerakd.benchmark.step import _Bench
+    from kerakd.benchmark.step import Pair
     import keras, tensorflow as tf
     from kerakd.distillation.distiller import Distiller
     from kerakd.distillation.logits import KLDivergence
     size, batch, cached = (int(one) for one in sys.argv[1:4])
-    bench = _Bench(size, batch, "plain_cnn", sys.argv[4])
+    bench = Pair(size, batch, "plain_cnn", sys.argv[4])
     x = bench.x
-    model = bench._student()
+    model = bench.new_student()
     if cached:
         model = Distiller(bench.teacher, model, KLDivergence(4.0))
         x = {"student": x, "teacher_outputs": tf.zeros((batch, 1, 4))}
     with Peak() as peak:
-        bench._block(model, 6, x)()
+        bench.block(model, 6, x)()
     print(json.dumps(peak.megabytes))
 """
 _IMPORT = """

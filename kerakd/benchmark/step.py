@@ -75,7 +75,7 @@ def benchmark_step(
         "steps": {},
         "ratios": {},
     }
-    bench = _Bench(image_size, batch_size, teacher, student)
+    bench = Pair(image_size, batch_size, teacher, student)
     fast = timing.has_bfloat16()
     if "logits" in parts or "features" in parts:
         found["bfloat16_logit_difference"] = bench.difference()
@@ -113,7 +113,7 @@ def _ratios(times: dict[str, np.ndarray], fast: bool) -> dict[str, Any]:
     }
 
 
-class _Bench:
+class Pair:
     """The pair of networks, one batch, and what is timed on them."""
 
     def __init__(self, size: int, batch_size: int, teacher: str, student: str):
@@ -152,23 +152,23 @@ class _Bench:
             said = tf.zeros((len(self.y), 1, _CLASSES))
             cached = {"student": self.x, "teacher_outputs": said}
             blocks = {
-                "student alone": self._block(self._student(), count),
-                "cached": self._block(self._distiller(kl), count, cached),
-                "online": self._block(self._distiller(kl), count),
-                "keras Distiller": self._block(
-                    theirs(self.teacher, self._student(), keras_kl), count
+                "student alone": self.block(self.new_student(), count),
+                "cached": self.block(self._distiller(kl), count, cached),
+                "online": self.block(self._distiller(kl), count),
+                "keras Distiller": self.block(
+                    theirs(self.teacher, self.new_student(), keras_kl), count
                 ),
             }
         if logits and fast:
             quick = self._distiller(kl, teacher_dtype="bfloat16")
-            blocks["online, bfloat16"] = self._block(quick, count)
+            blocks["online, bfloat16"] = self.block(quick, count)
         if features:
-            blocks["online, feature"] = self._block(self._distiller(attention), count)
-            pair = theirs(self.teacher, self._student(), [keras_kl, keras_attention])
-            blocks["keras Distiller, feature"] = self._block(pair, count)
+            blocks["online, feature"] = self.block(self._distiller(attention), count)
+            pair = theirs(self.teacher, self.new_student(), [keras_kl, keras_attention])
+            blocks["keras Distiller, feature"] = self.block(pair, count)
         if features and fast:
             quick = self._distiller(attention, teacher_dtype="bfloat16")
-            blocks["online, feature, bfloat16"] = self._block(quick, count)
+            blocks["online, feature, bfloat16"] = self.block(quick, count)
         return blocks
 
     def building(self, folder: Path) -> dict[str, Callable[[], None]]:
@@ -195,23 +195,37 @@ class _Bench:
 
         return {"cache build": build, "teacher.predict": predict}
 
-    def _student(self) -> keras.Model:
+    def new_student(self) -> keras.Model:
+        """A student with fresh weights."""
         return models.build(self._names["student"], _CLASSES, self._shape)
 
     def _distiller(self, losses: list, **options: Any) -> Distiller:
-        return Distiller(self.teacher, self._student(), losses, **options)
+        return Distiller(self.teacher, self.new_student(), losses, **options)
 
     def _layers(self) -> tuple[str, str]:
-        return _last_map(self.teacher), _last_map(self._student())
+        return _last_map(self.teacher), _last_map(self.new_student())
 
-    def _block(
-        self, model: keras.Model, count: int, x: Any = None
+    def block(
+        self,
+        model: keras.Model,
+        count: int,
+        x: Any = None,
+        optimizer: Any = None,
+        **options: Any,
     ) -> Callable[[], None]:
-        """`count` steps of `fit`, as Keras compiles it."""
+        """`count` calls of the step of `fit`, as Keras compiles it.
+
+        Args:
+            model: The student, or a Distiller.
+            count: How many.
+            x: The input, where it is not the batch itself.
+            optimizer: Adam if `None`.
+            **options: Of `compile`.
+        """
         model.compile(
-            optimizer=keras.optimizers.Adam(1e-3),
+            optimizer=optimizer or keras.optimizers.Adam(1e-3),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            jit_compile=False,
+            **{"jit_compile": False, **options},
         )
         model.make_train_function()
         example = (self.x if x is None else x, self.y)

@@ -74,13 +74,7 @@ def step(
     figures = benchmark_step(
         image_size, batch_size, steps, repeats, teacher, student, part or PARTS
     )
-    common.show_table(
-        ("Step", "ms", "ms, all processors"),
-        [
-            [name, f"{one['milliseconds']:.1f}", f"{one['processor_milliseconds']:.1f}"]
-            for name, one in figures["steps"].items()
-        ],
-    )
+    _show_steps(figures["steps"])
     _show_ratios(figures["ratios"])
     difference = figures.get("bfloat16_logit_difference")
     if difference:
@@ -89,6 +83,29 @@ def step(
             f"{difference['largest']:.3g}, {difference['of_spread']:.1%} of their "
             "standard deviation."
         )
+    common.write_figures(json, figures)
+
+
+@app.command("profile")
+def profile(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
+    repeats: Annotated[int, typer.Option(min=1, help="Blocks of each kind.")] = 7,
+    xla: Annotated[bool, typer.Option("--xla", help="Time XLA, too: slow.")] = False,
+    json: common.Json = None,
+) -> None:
+    """What a step of the student spends its time on, and what makes it shorter.
+
+    \b
+    Examples:
+      kerakd benchmark profile --json profile.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.profile import benchmark_profile
+
+    figures = benchmark_profile(image_size, repeats=repeats, xla=xla)
+    _show_steps(figures["steps"])
+    _show_ratios(figures["ratios"])
     common.write_figures(json, figures)
 
 
@@ -232,6 +249,16 @@ def checkpoint(
         f"epoch of {figures['epoch_seconds']:.0f} s (allowed {figures['bar']:.0%})."
     )
     common.write_figures(json, figures)
+
+
+def _show_steps(steps: dict) -> None:
+    common.show_table(
+        ("Step", "ms", "ms, all processors"),
+        [
+            [name, f"{one['milliseconds']:.1f}", f"{one['processor_milliseconds']:.1f}"]
+            for name, one in steps.items()
+        ],
+    )
 
 
 def _show_ratios(ratios: dict) -> None:

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import keras
 
 from kerakd.data import ImageBatches
 from kerakd.distillation import TeacherCache
 from kerakd.distillation.cache import features
+from kerakd.distillation.cache.codecs import codec
 from kerakd.distillation.cache.key import batches_key, check_key, make_key
 from kerakd.errors import KerakdError
 from kerakd.recipe import Recipe, load_recipe, recipe_from
@@ -52,6 +56,22 @@ def get_cache(job: Job, recipe: Recipe, teacher: Teacher) -> TeacherCache:
         layers=layers,
         teacher_dtype=section.teacher_dtype,
     )
+
+
+def check_cacheable(job: Job, recipe: Recipe, teachers: Sequence[keras.Model]) -> None:
+    """Refuse, before anything is trained, what would not fit into a cache.
+
+    Raises:
+        RecipeError: A loss reads a layer that is too large.
+        ModelError: The teacher has no such layer.
+    """
+    layers = features.of_losses(build_losses(recipe.distillation)[0])
+    if not layers or not is_cached(recipe) or job.cache is not None:
+        return
+    pictures = len(job.samples.subset("train")) * recipe.distillation.views
+    dtype = codec(recipe.distillation.cache_mode).dtype
+    tapped = features.tap(teachers, layers)
+    features.shapes(tapped, layers, pictures, dtype, features.LIMIT)
 
 
 def build_cache(

@@ -11,7 +11,7 @@ from kerakd.errors import ModelError
 from kerakd.files import make_folder, read_json, replacing
 from kerakd.recipe import Recipe
 from kerakd.run import networks
-from kerakd.run.caching import get_cache, is_cached
+from kerakd.run.caching import check_cacheable, get_cache, is_cached
 from kerakd.run.exporting import check_modes
 from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
@@ -44,6 +44,7 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
         teachers = [_new_teacher(job)]
     for one in [recipe, *variants]:
         losses, weights = build_losses(one.distillation)
+        check_cacheable(job, one, teachers)
         Distiller(
             teachers,
             _new_student(job, one),

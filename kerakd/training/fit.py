@@ -205,8 +205,9 @@ def train_student(
         about={
             "teacher_weights": teacher_weights,
             "teacher_preprocessing": teacher_preprocessing,
-            "label_layer_name": label_layer_name,
-            "teacher_dtype": teacher_dtype,
+            # Left out where they say nothing: a checkpoint may be older than they are.
+            **({"label_layer_name": label_layer_name} if label_layer_name else {}),
+            **({"teacher_dtype": teacher_dtype} if teacher_dtype else {}),
         },
         train=train,
         validation=validation,

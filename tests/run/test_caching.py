@@ -6,13 +6,15 @@ import kerakd
 from kerakd.files import read_json
 from kerakd.run import run_recipe
 from kerakd.run.caching import build_cache, verify_cache
-from tests.run.tiny import finished_run, recipe
+from tests.run.tiny import recipe
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A cache of the teacher of a finished run, carried away from it."""
-    run = finished_run(tmp_path_factory.getbasetemp())
+    """A run with a trained teacher, and its cache, carried away from it."""
+    run = tmp_path_factory.mktemp("big") / "run"
+    page = recipe(data__audit=False, teacher__training__epochs=1)
+    run_recipe(page, run, teacher_only=True, verbose=0)
     out = tmp_path_factory.mktemp("carried") / "cache"
     return run, out, build_cache(run, out, views=2, mode="compact", progress=False)
 
@@ -30,6 +32,7 @@ def test_a_student_is_distilled_from_it(made, tmp_path):
     run, out, _ = made
     found = recipe(
         baseline=False,
+        data__audit=False,
         teacher__model=None,
         teacher__file=str(run / "teacher.keras"),
         distillation__views=2,
@@ -45,6 +48,7 @@ def test_a_cache_of_something_else_is_refused(made, tmp_path):
     run, out, _ = made
     other = recipe(
         baseline=False,
+        data__audit=False,
         teacher__model=None,
         teacher__file=str(run / "teacher.keras"),
         distillation__views=2,

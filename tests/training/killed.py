@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -84,5 +85,21 @@ def train(pictures, out, resume=False, callbacks=(), checkpoint_steps=2):
     return student, history
 
 
+class KillAfter(keras.callbacks.Callback):
+    """Ends the process a moment after so many steps, whatever it does by then."""
+
+    def __init__(self, steps, seconds):
+        super().__init__()
+        self._steps, self._seconds = steps, seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._steps -= 1
+        if self._steps == 0:
+            me = os.getpid()
+            threading.Timer(self._seconds, os.kill, (me, signal.SIGKILL)).start()
+
+
 if __name__ == "__main__":
-    train(*sys.argv[1:], callbacks=[KillAt(1, 4)])
+    pictures, out, steps, seconds = sys.argv[1:]
+    kill = KillAfter(int(steps), float(seconds))
+    train(pictures, out, resume=Path(out).exists(), callbacks=[kill])

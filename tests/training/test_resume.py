@@ -11,7 +11,6 @@ import tensorflow as tf
 
 import kerakd
 from kerakd.errors import KerakdError, ModelError, RecipeError
-from kerakd.files import read_json
 
 from . import killed
 
@@ -31,31 +30,34 @@ def fit(model, data, **options):
     return kerakd.train_teacher(model, data, **options)
 
 
-def test_a_killed_process_leaves_no_trace(tmp_path, same):
-    pictures = tmp_path / "pictures"
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_a_killed_process_leaves_no_trace(tmp_path, same, kills):
+    """Real processes, killed at random points, perhaps while they write a file."""
+    pictures, run = tmp_path / "pictures", tmp_path / "run"
     killed.write_pictures(pictures)
     root = Path(kerakd.__file__).parents[1]
-    ended = subprocess.run(
-        [sys.executable, killed.__file__, str(pictures), str(tmp_path / "run")],
-        env=os.environ | {"PYTHONPATH": str(root)},
-        check=False,
-        capture_output=True,
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
-    pointer = tmp_path / "run/checkpoints/student/checkpoint.json"
-    position = read_json(pointer)
-    assert (position["epoch"], position["step"]) == (1, 4)
+    random, codes = np.random.default_rng(kills), []
+    for _ in range(kills):
+        # Two steps between two checkpoints: some of the processes get nowhere.
+        steps, seconds = random.integers(1, 6), random.uniform(0, 0.02)
+        ended = subprocess.run(
+            [sys.executable, killed.__file__, pictures, run, str(steps), str(seconds)],
+            env=os.environ | {"PYTHONPATH": str(root)},
+            check=False,
+            capture_output=True,
+        )
+        codes.append(ended.returncode)
+        assert codes[-1] in (-signal.SIGKILL, 0), ended.stderr.decode()[-2000:]
+    assert codes[0] == -signal.SIGKILL
     # How often checkpoints are written may change.
-    student, history = killed.train(
-        pictures, tmp_path / "run", resume=True, checkpoint_steps=4
-    )
+    student, history = killed.train(pictures, run, resume=True, checkpoint_steps=4)
     expected, whole = killed.train(pictures, tmp_path / "whole")
     assert same(student, expected)
     assert same(history.model, whole.model)
     assert history.history == whole.history
     tables = [
-        (tmp_path / name / "history_student.csv").read_text().splitlines()
-        for name in ("run", "whole")
+        (folder / "history_student.csv").read_text().splitlines()
+        for folder in (run, tmp_path / "whole")
     ]
     assert len(tables[0]) == len(tables[1]) == 4
 

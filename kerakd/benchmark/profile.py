@@ -1,0 +1,95 @@
+"""What a step of the student spends its time on: `kerakd benchmark profile`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kerakd.benchmark import timing
+from kerakd.benchmark.step import Pair
+
+
+def benchmark_profile(
+    image_size: int = 128,
+    batch_size: int = 32,
+    repeats: int = 7,
+    student: str = "mobilenet_v3_small",
+    xla: bool = False,
+) -> dict[str, Any]:
+    """Time the parts of a training step, and ways to make it shorter.
+
+    Args:
+        image_size: Height and width in pixels.
+        batch_size: Images in a step.
+        repeats: Blocks of four steps of each kind.
+        student: A name of `kerakd.models.build`.
+        xla: Whether to time a step that XLA compiles, which takes minutes to compile.
+
+    Returns:
+        A JSON-able dict: `steps` (milliseconds by kind: `forward`, `gradients`, which
+        include it, and whole steps with `sgd`, `adam`, `adam, 4 steps in one call` and
+        `adam, XLA`), `ratios` to the step with Adam, the arguments and the machine.
+    """
+    count = 4
+    pair = Pair(image_size, batch_size, "plain_cnn", student)
+    blocks = {
+        "forward": _repeated(_forward(pair), count),
+        "gradients": _repeated(_gradients(pair), count),
+        "sgd": pair.block(pair.new_student(), count, optimizer=_sgd()),
+        "adam": pair.block(pair.new_student(), count),
+        "adam, 4 steps in one call": pair.block(
+            pair.new_student(), 1, steps_per_execution=count
+        ),
+    }
+    if xla:
+        blocks["adam, XLA"] = pair.block(pair.new_student(), count, jit_compile=True)
+    machine = timing.machine()
+    times = timing.interleave(blocks, repeats)
+    return {
+        "image_size": image_size,
+        "batch_size": batch_size,
+        "repeats": repeats,
+        "student": student,
+        **machine,
+        "steps": {name: timing.milliseconds(t, count) for name, t in times.items()},
+        "ratios": {
+            f"{name} / adam": {**timing.ratio(times, name, "adam"), "bar": None}
+            for name in times
+            if name != "adam"
+        },
+    }
+
+
+def _sgd() -> keras.optimizers.Optimizer:
+    return keras.optimizers.SGD(1e-3)
+
+
+def _forward(pair: Pair) -> Callable[[], Any]:
+    model = pair.new_student()
+    return tf.function(
+        lambda: tf.reduce_sum(model(pair.x, training=True)), autograph=False
+    )
+
+
+def _gradients(pair: Pair) -> Callable[[], Any]:
+    model = pair.new_student()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def step():
+        with tf.GradientTape() as tape:
+            value = loss(pair.y, model(pair.x, training=True))
+        gradients = tape.gradient(value, model.trainable_weights)
+        # One number that needs all of them, so that none is left out.
+        return tf.add_n([tf.reduce_sum(one) for one in gradients])
+
+    return tf.function(step, autograph=False)
+
+
+def _repeated(function: Callable[[], Any], count: int) -> Callable[[], None]:
+    def run():
+        for _ in range(count):
+            found = function()
+        float(found)
+
+    return run
