@@ -20,31 +20,61 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: ModelPath,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A `.keras` or `.tflite` file, or the folder of a finished run."
+        ),
+    ],
     data: common.Data = None,
     split: Annotated[
         str,
         typer.Option(help="`train`, `validation`, `test`, or `all` images."),
     ] = "test",
+    external: Annotated[
+        Path | None,
+        typer.Option(
+            "--external",
+            metavar="DIR",
+            help="All images of this folder of class folders, from elsewhere.",
+        ),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="THEIRS=OURS",
+            help="What a class of --external stands for: `--map yes=glioma,pituitary`; "
+            "`--map other=` leaves it out. Repeatable.",
+        ),
+    ] = None,
     json: common.Json = None,
 ) -> None:
     """Measure a model on labelled images.
 
     The images and splits are those of the run that the model lies in; elsewhere those
-    of the folder given by --data.
+    of the folder given by --data. Figures are told for all images and, where copies
+    were looked for, for those without a copy in training. A run folder is judged
+    anew: audit, test, report, with the models that it has.
 
     \b
     Examples:
       kerakd evaluate runs/mri/student.keras --data data
       kerakd evaluate student_float32.tflite --data other-hospital --split all
+      kerakd evaluate runs/mri/student.keras --external scans --map no=notumor
+      kerakd evaluate runs/mri --data data
     """
     common.check_writable(json)
     common.load_tensorflow()
-    from kerakd.run.assess import evaluate_file
+    from kerakd.cli import judged
 
-    metrics = evaluate_file(model, data, split)
-    _show_metrics(metrics)
-    common.write_figures(json, metrics)
+    if external is not None:
+        figures = judged.external(model, external, data, classes or ())
+    elif model.is_dir():
+        figures = judged.run(model, data)
+    else:
+        figures = judged.file(model, data, split)
+    common.write_figures(json, figures)
 
 
 def predict(
@@ -92,32 +122,3 @@ def report(
     draw_figures(run, None if data is None else samples_of(run, data))
     print(f"Report: {write_report(run)}")
     print(f"Model card: {write_model_card(run)}")
-
-
-def _show_metrics(metrics: dict) -> None:
-    low, high = metrics["accuracy_interval"]
-    print(
-        f"{metrics['count']} images: accuracy {metrics['accuracy']:.2%} "
-        f"(95% interval {low:.1%} to {high:.1%}), macro F1 {metrics['macro_f1']:.2%}, "
-        f"macro F2 {metrics['macro_f2']:.2%}, log loss {metrics['log_loss']:.4f}"
-    )
-    keys = ("precision", "recall", "specificity", "f1", "f2")
-    common.show_table(
-        ("Class", "Precision", "Recall", "Specificity", "F1", "F2", "Images"),
-        [
-            [name, *(_percent(one[key]) for key in keys), f"{one['support']:g}"]
-            for name, one in metrics["per_class"].items()
-        ],
-    )
-    names = metrics["class_names"]
-    common.show_table(
-        ("True \\ predicted", *names),
-        [
-            [name, *(f"{count:g}" for count in row)]
-            for name, row in zip(names, metrics["confusion_matrix"], strict=True)
-        ],
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "\N{EN DASH}" if value is None else f"{value:.2%}"

@@ -9,6 +9,7 @@ from kerakd.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from kerakd.evaluation.calibration import calibration, fit_temperature, reliability
 from kerakd.evaluation.classification import classification_metrics
 from kerakd.evaluation.comparing import compare, compare_all, fidelity, mcnemar
+from kerakd.evaluation.counterparts import find_counterparts
 from kerakd.evaluation.evaluate import evaluate
 from kerakd.evaluation.intervals import wilson_interval
 from kerakd.evaluation.logits import predict_logits
@@ -27,6 +28,7 @@ __all__ = [
     "compare_all",
     "evaluate",
     "fidelity",
+    "find_counterparts",
     "fit_temperature",
     "mcnemar",
     "paired_bootstrap",

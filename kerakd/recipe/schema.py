@@ -32,6 +32,8 @@ class DataSection:
         validation: The share of the training images that is held out to choose by;
             a validation folder that the data bring is kept.
         test: The share held out as test set where the data bring none.
+        splits: A `splits.json` that says which image is in which split, such as one of
+            `kerakd split`; then `validation` and `test` are not used.
         limit: At most this many images of each class in each split; for trials.
         channels: 3 for colour (grey scans are repeated), 1 for grey.
         class_weight: Weight by class name in training, or `balanced`.
@@ -48,6 +50,7 @@ class DataSection:
     groups: str | dict[str, str] | None = None
     validation: Annotated[float, Range(above=0, maximum=0.9)] = 0.2
     test: Annotated[float, Range(above=0, maximum=0.9)] | None = None
+    splits: str | None = None
     limit: Annotated[int, Positive] | None = None
     channels: Literal[1, 3] = 3
     class_weight: dict[str, Annotated[float, Range(minimum=0)]] | (
@@ -206,6 +209,21 @@ class ExportSection:
 
 
 @dataclass(frozen=True)
+class ExternalSection:
+    """Images from elsewhere, on which the finished models are judged.
+
+    Args:
+        source: As `data.source`; all its images are taken, whatever splits it has.
+        classes: By class there, the class of the models that it stands for, or several
+            that it comprises, or none (`[]`) to leave it out; what is not named is
+            found by its name.
+    """
+
+    source: str
+    classes: dict[str, str | list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One experiment: data, teacher, student, and what becomes of them.
 
@@ -223,6 +241,7 @@ class Recipe:
         distillation: How the teacher teaches.
         baseline: Whether the same student is trained without a teacher as well.
         export: What is made of the student.
+        external: Images from elsewhere, for the finished models.
         tiny: Changes for `--tiny`, a trial that takes minutes.
     """
 
@@ -240,6 +259,7 @@ class Recipe:
     distillation: DistillationSection = field(default_factory=DistillationSection)
     baseline: bool = True
     export: ExportSection = field(default_factory=ExportSection)
+    external: list[ExternalSection] = field(default_factory=list)
     tiny: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):

@@ -12,6 +12,7 @@ from kerakd.run import judging, networks, surroundings
 from kerakd.run.auditing import look_for_leaks
 from kerakd.run.caching import get_cache, is_cached
 from kerakd.run.exporting import export_all
+from kerakd.run.external import all_external
 from kerakd.run.folder import Folder
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
@@ -26,7 +27,7 @@ from kerakd.run.teaching import (
     rehearse,
     student_file,
 )
-from kerakd.run.testing import describe, test_all
+from kerakd.run.testing import describe, runners, test_all
 
 
 def run_recipe(
@@ -43,6 +44,8 @@ def run_recipe(
     command: str | None = None,
     verbose: int | str = "auto",
     say: Callable[[str], None] = lambda text: None,
+    splits: str | os.PathLike | None = None,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Carry out a recipe and leave a finished run folder.
 
@@ -74,6 +77,8 @@ def run_recipe(
         command: How the run was started, for the report.
         verbose: As in `keras.Model.fit`.
         say: Is told what the run does.
+        splits: A `splits.json` in place of the recipe's own split.
+        again: Whether a finished run is judged anew (see `kerakd.run.again`).
 
     Returns:
         What is in `metrics.json`.
@@ -85,17 +90,19 @@ def run_recipe(
     grid = overrides.grid(sweeps) if sweeps else []
     recipes = variants(recipe, grid)
     folder = Folder.claim(out, recipe, resume)
-    if folder.finished("report") and not teacher_only:
+    if folder.finished("report") and not (teacher_only or again):
         say(f"The run in {folder.path} is finished.")
         return read_json(folder / "metrics.json")
+    folder.keep_recipe(recipe)
     with folder.or_nothing():
         say("Reading the data")
         with folder.stage("data"):
-            samples = prepare_samples(recipe, folder, data)
+            samples = prepare_samples(recipe, folder, data, splits)
         places = networks.weights_places(recipe_folder, weights, data)
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
         job.cache = Path(cache) if cache else None
-        rehearse(job, recipes)
+        if not again:
+            rehearse(job, recipes)
         folder.pledge("sweep", grid, "--sweep")
         with folder.stage("audit"):
             job.leaks = look_for_leaks(job, say)
@@ -116,7 +123,7 @@ def run_recipe(
             recipe, told = sweep(job, teacher, grid, recipes, say)
         metrics["sweep"] = told
         save_recipe(recipe, folder / "recipe_chosen.yaml")
-    if is_cached(recipe):
+    if is_cached(recipe) and not again:
         say("Teacher cache")
         with folder.stage("teacher_cache"):
             get_cache(job, recipe, teacher)
@@ -129,6 +136,14 @@ def run_recipe(
     say("Test")
     with folder.stage("evaluation"):
         logits = test_all(job, recipe, metrics, teacher, taught, students)
+        if recipe.external:
+            metrics["external"] = all_external(
+                recipe.external,
+                data,
+                job.class_names,
+                runners(job, metrics, teacher, students),
+                say,
+            )
     metrics["seconds"] = folder.seconds
     write_json(folder / "metrics.json", metrics)
     say("Report")

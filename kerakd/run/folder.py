@@ -68,6 +68,11 @@ class Folder:
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 
+    def keep_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe where a resumed run exports or judges more than before."""
+        if load_recipe(self / "recipe.yaml") != recipe:
+            save_recipe(recipe, self / "recipe.yaml")
+
     @contextmanager
     def or_nothing(self) -> Iterator[None]:
         """Leave nothing behind where the block fails and the run is a new one."""
@@ -155,11 +160,12 @@ def _ledger_of(path: Path) -> dict[str, Any]:
 def _check_same(path: Path, recipe: Recipe) -> None:
     there, wanted = load_recipe(path).get_config(), recipe.get_config()
     # Options such as tensorboard leave the weights as they are.
-    free = TrainingOptions.free_names() | {"description", "tiny"}
+    free = TrainingOptions.free_names() | {"description", "tiny", "audit", "external"}
     other = [
         key
         for key in _differences(there, wanted)
-        if key.rpartition(".")[2] not in free and not key.startswith("tiny.")
+        if key.rpartition(".")[2] not in free
+        and not key.startswith(("tiny.", "export."))
     ]
     if other:
         raise RecipeError(

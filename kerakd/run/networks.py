@@ -136,7 +136,7 @@ def load_logits(path: Path) -> keras.Model:
 def check_classes(model: keras.Model, path: Path, class_names: Sequence[str]) -> None:
     """Refuse a model for other classes, by their number and, where known, by name."""
     count = model.output_shape[-1]
-    names = _names_beside(path)
+    names = names_beside(path)
     if count != len(class_names):
         theirs = f" ({', '.join(names)})" if names and len(names) == count else ""
         raise ModelError(
@@ -151,7 +151,7 @@ def check_classes(model: keras.Model, path: Path, class_names: Sequence[str]) ->
         )
 
 
-def _names_beside(path: Path) -> list[str] | None:
+def names_beside(path: Path) -> list[str] | None:
     """Class names in the metrics or the samples of the run that a model lies in."""
     for name in ("metrics.json", "samples.json"):
         file = path.with_name(name)

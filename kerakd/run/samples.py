@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kerakd.data import Samples, load_images, resolve, save_splits, split
+from kerakd.data import (
+    Samples,
+    load_images,
+    load_splits,
+    resolve,
+    save_splits,
+    split,
+)
 from kerakd.data.phantom import PATIENT_PATTERN, write_phantom
 from kerakd.data.remarks import remarks
 from kerakd.errors import DataError, RecipeError, nearest
@@ -17,7 +24,10 @@ PHANTOM = "phantom"
 
 
 def prepare_samples(
-    recipe: Recipe, folder: Folder, data: str | os.PathLike | None
+    recipe: Recipe,
+    folder: Folder,
+    data: str | os.PathLike | None,
+    splits: str | os.PathLike | None = None,
 ) -> Samples:
     """The samples of a recipe with their splits; taken up where a run has them.
 
@@ -26,6 +36,8 @@ def prepare_samples(
         folder: Where `samples.csv` and `splits.json` are or will be; phantom pictures
             are made in `phantom/` in it.
         data: The folder of `--data`.
+        splits: A file that says which sample is in which split; by default that of the
+            recipe, and without one they are drawn.
 
     Raises:
         DataError: The images cannot be found, read, or split.
@@ -42,9 +54,13 @@ def prepare_samples(
         classes=section.classes,
         groups=section.groups or (PATIENT_PATTERN if phantom else None),
     )
-    samples = split(
-        samples, validation=section.validation, test=section.test, seed=recipe.seed
-    )
+    splits = splits or section.splits
+    if splits is not None:
+        samples = load_splits(samples, splits)
+    else:
+        samples = split(
+            samples, validation=section.validation, test=section.test, seed=recipe.seed
+        )
     if section.limit is not None:
         samples = limit(samples, section.limit, recipe.seed)
     _check_complete(samples, root)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerakd import models
+from kerakd.compress import LiteRTModel
 from kerakd.evaluation import (
     bootstrap_intervals,
     calibration,
@@ -177,6 +178,24 @@ def calibrate(
             "temperatures": temperatures,
         },
     )
+
+
+def runners(
+    job: Job,
+    metrics: Mapping[str, Any],
+    teacher: Teacher,
+    students: Mapping[str, list[Candidate]],
+) -> dict[str, tuple[list[Any], Any]]:
+    """Every model of a run as its members, and what they see."""
+    found = {"teacher": (teacher.models, teacher.shape)}
+    for role, candidates in students.items():
+        chosen = judging.best(candidates)
+        found[role] = (chosen.models, chosen.shape)
+    shape = found["student"][1]
+    for mode, export in metrics["export"]["modes"].items():
+        litert = LiteRTModel(job.folder / export["path"])
+        found[f"student_{mode}"] = ([litert], shape)
+    return found
 
 
 def describe(members: Sequence[Any], title: str, judged: Candidate) -> dict[str, Any]:
