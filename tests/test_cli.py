@@ -198,6 +198,37 @@ def test_evaluate_takes_a_folder_of_images(call, finished, tmp_path):
     model.write_bytes((finished / "student.keras").read_bytes())
     result = call("evaluate", model, "--data", finished / "phantom", "--split", "all")
     assert "32 images: accuracy" in result.stdout
+    assert "was not looked for" in result.stdout
+
+
+def test_evaluate_takes_images_from_elsewhere_under_other_names(
+    call, finished, tmp_path
+):
+    import shutil
+
+    elsewhere, figures = tmp_path / "elsewhere", tmp_path / "figures.json"
+    testing = finished / "phantom" / "Testing"
+    for name in ("glioma", "meningioma"):
+        shutil.copytree(testing / name, elsewhere / "yes" / name)
+    shutil.copytree(testing / "notumor", elsewhere / "no")
+    shutil.copytree(testing / "pituitary", elsewhere / "odd")
+    model = finished / "student_float32.tflite"
+    result = call(
+        *("evaluate", model, "--external", elsewhere, "--json", figures),
+        *("--map", "yes=glioma,meningioma"),
+    )
+    found = json.loads(figures.read_text())
+    odd = len(list((testing / "pituitary").iterdir()))
+    assert found["left_out"] == {"odd": odd}
+    assert sum(found["left_out_called"]["model"]["odd"].values()) == odd
+    assert found["without_counterpart"] == ["pituitary"]
+    metrics = found["models"]["model"]
+    assert metrics["class_names"] == ["no", "yes", "(no counterpart)"]
+    assert metrics["count"] == len(list(testing.rglob("*.png"))) - odd
+    assert f"left out: odd ({odd} images)" in result.stdout
+    assert "the answer counts as wrong" in result.stdout
+    result = call("evaluate", model, "--external", elsewhere, "--map", "x", code=2)
+    assert "--map takes THEIRS=OURS" in result.stderr
 
 
 def test_predict_answers_for_both_kinds_of_file(call, finished, tmp_path):

@@ -12,6 +12,7 @@ _NAMES = {
     "plot_confusion": "kerakd.report.confusion",
     "plot_gallery": "kerakd.report.gallery",
     "plot_history": "kerakd.report.curves",
+    "plot_reliability": "kerakd.report.reliability",
     "visualize_classification_kd": "kerakd.report.comparison",
     "write_model_card": "kerakd.report.card",
     "write_report": "kerakd.report.html",

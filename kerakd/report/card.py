@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from kerakd.files import write_text
+from kerakd.report.lines import CLEAN, about_intervals, leaks
 from kerakd.report.markdown import bullets, table, text
 from kerakd.report.models_table import markdown_table, seed_table
 from kerakd.report.numbers import decimal, duration, quantity, score, summary
 from kerakd.report.run_folder import RunFolder
-from kerakd.report.story import IMAGE_LEVEL, NOT_A_DEVICE, PHANTOM, headline
+from kerakd.report.story import NOT_A_DEVICE, PHANTOM, headline
 
 
 def write_model_card(run_folder: str | os.PathLike) -> Path:
@@ -85,10 +86,16 @@ def _results(run: RunFolder) -> str:
     headings, rows = seed_table(run.metrics)
     if rows:
         lines += ["Every seed:", table(headings, rows)]
-    per_class = (run.models.get("student", {}).get("test") or {}).get("per_class") or {}
-    if per_class:
-        keys = ("precision", "recall", "specificity", "f1", "f2")
-        lines.append("The student, by class:")
+    keys = ("precision", "recall", "specificity", "f1", "f2")
+    for line, called in (
+        ("test", "The student, by class:"),
+        (CLEAN, "The student, by class, on test images without a copy in training:"),
+    ):
+        test = run.models.get("student", {}).get(line) or {}
+        per_class = test.get("per_class") or {}
+        if not per_class:
+            continue
+        lines.append(called)
         lines.append(
             table(
                 ("Class", "Precision", "Recall", "Specificity", "F1", "F2", "Pictures"),
@@ -98,7 +105,7 @@ def _results(run: RunFolder) -> str:
                 ],
             )
         )
-    lines.append(IMAGE_LEVEL)
+    lines.append(text(about_intervals(run.metrics)))
     return "\n\n".join(line for line in lines if line)
 
 
@@ -121,11 +128,22 @@ def _training(run: RunFolder) -> str:
 
 def _limits(run: RunFolder) -> str:
     lines = [
-        "The probabilities are those of the softmax and were not calibrated.",
+        *leaks(run.metrics),
+        _calibrated(run),
         "A picture of no class known to the model still gets one of its classes.",
         *map(str, run.metrics.get("warnings") or []),
     ]
     return "## Limits\n\n" + "\n".join(f"- {text(line)}" for line in lines)
+
+
+def _calibrated(run: RunFolder) -> str:
+    known = (run.models.get("student") or {}).get("calibration") or {}
+    if "temperature" not in known:
+        return "The probabilities are those of the softmax and were not calibrated."
+    return (
+        "The model gives logits; their softmax is calibrated after division by "
+        f"{decimal(known['temperature'])}, fitted on validation (calibration.json)."
+    )
 
 
 def _again(run: RunFolder) -> str:

@@ -12,6 +12,8 @@ from kerakd.evaluation.predictions import read_predictions
 from kerakd.report.confusion import plot_confusion
 from kerakd.report.curves import plot_history
 from kerakd.report.gallery import plot_gallery
+from kerakd.report.lines import ALL, CLEAN
+from kerakd.report.reliability import plot_reliability
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.style import in_order, title
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def draw_figures(
     run_folder: str | os.PathLike, samples: "Samples | None" = None
 ) -> list[Path]:
-    """Draw curves, confusion matrices and the gallery into `figures/`.
+    """Draw curves, confusion matrices, calibration and the gallery into `figures/`.
 
     The comparison of teacher and student needs the models themselves; it is drawn by
     `visualize_classification_kd`.
@@ -47,14 +49,23 @@ def draw_figures(
         plot_history(histories, run.figure("history"))
         drawn.append(run.figure("history"))
     for model, known in run.models.items():
-        test = known.get("test") or {}
-        if "confusion_matrix" not in test:
-            continue
-        matrix = np.asarray(test["confusion_matrix"])
-        path = run.figure(f"confusion_{model}")
-        heading = f"{title(model)}: {matrix.trace():g} of {matrix.sum():g} right"
-        plot_confusion(matrix, test["class_names"], path, heading=heading)
-        drawn.append(path)
+        for line, ending in ((ALL, ""), (CLEAN, "_without_copies")):
+            test = known.get(line) or {}
+            if "confusion_matrix" not in test:
+                continue
+            matrix = np.asarray(test["confusion_matrix"])
+            path = run.figure(f"confusion_{model}{ending}")
+            heading = f"{title(model)}: {matrix.trace():g} of {matrix.sum():g} right"
+            plot_confusion(matrix, test["class_names"], path, heading=heading)
+            drawn.append(path)
+    calibrations = {
+        model: known["calibration"]
+        for model, known in run.models.items()
+        if (known.get("calibration") or {}).get(ALL)
+    }
+    if calibrations:
+        plot_reliability(calibrations, run.figure("reliability"))
+        drawn.append(run.figure("reliability"))
     predictions = run.path / "predictions.csv"
     if samples is not None and predictions.exists():
         _gallery(predictions, samples, run.figure("gallery"))
@@ -90,6 +101,7 @@ def _gallery(predictions: Path, samples: "Samples", path: Path) -> None:
         said.probabilities(model),
         said.class_names,
         path,
+        errors=12,
     )
 
 

@@ -14,9 +14,9 @@ from kerakd.report.story import NOT_A_DEVICE
 def write_report(run_folder: str | os.PathLike) -> Path:
     """Write `report.html` into a run folder, from what the folder holds.
 
-    The page is one file: pictures and style are inside, no script runs, nothing is
-    fetched. It reads on a phone and in dark and light. What the run has not made (yet)
-    is said in its place.
+    The page is one file: pictures, style and the script that sorts its tables are
+    inside, nothing is fetched. It reads on a phone, in dark and light, and by keyboard.
+    What the run has not made (yet) is said in its place.
 
     ```python
     kerakd.report.write_report("runs/brain-tumor")
@@ -44,12 +44,12 @@ def write_report(run_folder: str | os.PathLike) -> Path:
         f"<header><h1>{escape(run.name)}</h1>"
         f'<p class="muted">Knowledge distillation, {escape(task)}: report of a kerakd '
         f'run</p><p class="device">{NOT_A_DEVICE}</p>'
-        f"<nav>{' '.join(links)}</nav></header>"
+        f'<nav aria-label="Sections">{" ".join(links)}</nav></header>'
     )
     footer = (
         f"<footer><p><b>{NOT_A_DEVICE}</b></p>"
         "<p>Written by kerakd from the files of the run folder; nothing was computed "
         "anew.</p></footer>"
     )
-    body = "\n".join([header, "<main>", *sections, "</main>", footer])
+    body = "\n".join([header, '<main id="content">', *sections, "</main>", footer])
     return write_text(run.path / "report.html", document(run.name, body))

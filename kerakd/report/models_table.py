@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from kerakd.report.lines import ALL, CLEAN, bounds
 from kerakd.report.markdown import table
 from kerakd.report.numbers import UNKNOWN, decimal, interval, quantity, score
 from kerakd.report.style import in_order, title
@@ -14,6 +15,8 @@ HEADINGS = (
     "Multiply-adds",
     "Test accuracy",
     "95% interval",
+    "Without copies",
+    "Its 95% interval",
     "Macro F1",
     "Macro F2",
     "ms / image",
@@ -55,7 +58,7 @@ def markdown_table(metrics: Mapping[str, Any]) -> str:
 def seed_table(
     metrics: Mapping[str, Any],
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Test accuracy by seed, with mean and standard deviation.
+    """Test accuracy by seed, with mean and standard deviation, on both lines.
 
     Args:
         metrics: What `metrics.json` of a run holds.
@@ -71,22 +74,29 @@ def seed_table(
     rows = []
     for model in several:
         known = models[model]
-        by_seed = {one["seed"]: one["test"]["accuracy"] for one in known["seeds"]}
-        spread = known["spread"]["accuracy"]
-        rows.append(
-            (
-                title(model),
-                *(score(by_seed.get(seed)) for seed in seeds),
-                score(known["mean"]["accuracy"]),
-                f"{100 * spread:.2f}",
+        for line, ending in ((ALL, ""), (CLEAN, "_without_copies")):
+            if f"mean{ending}" not in known:
+                continue
+            by_seed = {
+                one["seed"]: one[line]["accuracy"]
+                for one in known["seeds"]
+                if line in one
+            }
+            spread = known[f"spread{ending}"]["accuracy"]
+            rows.append(
+                (
+                    title(model) + (", without copies" if ending else ""),
+                    *(score(by_seed.get(seed)) for seed in seeds),
+                    score(known[f"mean{ending}"]["accuracy"]),
+                    f"{100 * spread:.2f}",
+                )
             )
-        )
     headings = ("Test accuracy", *(f"Seed {seed}" for seed in seeds))
     return (*headings, "Mean", "Standard deviation (points)"), rows
 
 
 def _row(model: str, known: Mapping[str, Any]) -> ModelRow:
-    test = known.get("test") or {}
+    test, clean = known.get(ALL) or {}, known.get(CLEAN) or {}
     name = title(model)
     detail = str(known.get("title") or "")
     return ModelRow(
@@ -98,7 +108,9 @@ def _row(model: str, known: Mapping[str, Any]) -> ModelRow:
             decimal(known.get("megabytes")),
             quantity(known.get("multiply_adds")),
             score(test.get("accuracy")),
-            interval(test.get("accuracy_interval")) or UNKNOWN,
+            interval(bounds(test)) or UNKNOWN,
+            score(clean.get("accuracy")),
+            interval(bounds(clean)) or UNKNOWN,
             score(test.get("macro_f1")),
             score(test.get("macro_f2")),
             decimal(known.get("ms_per_image")),

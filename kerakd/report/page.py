@@ -1,4 +1,4 @@
-"""One HTML page that holds all it needs: its style and its pictures."""
+"""One HTML page that holds all it needs: its style, its pictures, one small script."""
 
 import base64
 import struct
@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kerakd.report.numbers import summary
+from kerakd.report.script import SCRIPT, policy
 from kerakd.report.style import DPI
-
-# No script, no network: the browser itself is told to refuse both.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --muted: #5a5a5a; --paper: #fff;
@@ -24,7 +22,7 @@ _STYLE = """
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main, header, footer { max-width: 64rem; margin: 0 auto; padding: 0 1.1rem; }
+main, header, footer { max-width: 70rem; margin: 0 auto; padding: 0 1.1rem; }
 header { padding-top: 2rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .3rem;
   overflow-wrap: anywhere; }
@@ -50,19 +48,32 @@ nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
   font-variant-numeric: tabular-nums; }
 .card span { display: block; color: var(--muted); font-size: .88rem;
   line-height: 1.35; }
+.card span.name { color: var(--ink); font-weight: 600; margin-bottom: .3rem; }
+.card b.second { font-size: 1.25rem; margin-top: .45rem; }
 .scroll { overflow-x: auto; -webkit-overflow-scrolling: touch; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   font-size: .94rem; }
-th, td { padding: .42rem .7rem; text-align: right; white-space: nowrap;
+th, td { padding: .42rem .55rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
-th { font-weight: 600; color: var(--muted); vertical-align: bottom;
-  white-space: normal; line-height: 1.25; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; color: var(--ink);
+thead th { font-weight: 600; color: var(--muted); vertical-align: bottom;
+  white-space: normal; line-height: 1.25; min-width: 4.2rem; }
+tbody th { font-weight: 400; }
+.text { text-align: left; }
+tr > :first-child { text-align: left; padding-left: 0; color: var(--ink);
   position: sticky; left: 0; background: var(--paper); }
+th button { all: unset; cursor: pointer; display: block; width: 100%; }
+th button:hover { color: var(--ink); text-decoration: underline; }
+th button::after { content: "\\00a0\\2195"; opacity: .45; font-size: .85em; }
+th[aria-sort=ascending] button::after { content: "\\00a0\\2191"; opacity: 1; }
+th[aria-sort=descending] button::after { content: "\\00a0\\2193"; opacity: 1; }
+:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+.skip { position: absolute; left: -99rem; }
+.skip:focus { left: 1rem; top: .5rem; background: var(--paper); padding: .3rem .6rem; }
 details { margin: .8rem 0; }
 summary { cursor: pointer; font-weight: 600; }
-td small { display: block; color: var(--muted); white-space: normal;
+small { display: block; color: var(--muted); white-space: normal;
   max-width: 16rem; }
+tbody th small { min-width: 9rem; }
 .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%;
   margin-right: .5em; }
 figure { margin: 1rem 0; }
@@ -71,8 +82,8 @@ figure .scroll { background: #fff; border: 1px solid var(--line); border-radius:
 img { display: block; max-width: 100%; height: auto; }
 .pair { display: grid; gap: 0 1.2rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-dl { display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: .3rem 1.2rem;
-  margin: .8rem 0; }
+dl { display: grid; grid-template-columns: minmax(7rem, auto) minmax(0, 1fr);
+  gap: .3rem 1.2rem; margin: .8rem 0; }
 dt { color: var(--muted); } dd { margin: 0; overflow-wrap: anywhere; }
 pre { background: var(--panel); border-radius: 8px; padding: .8rem 1rem;
   overflow-x: auto; font: .86rem/1.5 ui-monospace, Menlo, Consolas, monospace; }
@@ -81,7 +92,8 @@ code { font: .9em ui-monospace, Menlo, Consolas, monospace;
 footer { color: var(--muted); font-size: .92rem; padding-bottom: 3rem;
   margin-top: 3rem; }
 @media (max-width: 40rem) { .wide img { min-width: 38rem; }
-  dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
+  main, header, footer { padding: 0 .8rem; }
+  dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .6rem; } }
 @media print { nav { display: none; } h2, figure { break-inside: avoid; } }
 """
 
@@ -95,10 +107,11 @@ def document(title: str, body: str) -> str:
     """
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
+        f'<body>\n<a class="skip" href="#content">To the content</a>\n{body}\n'
+        f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
@@ -124,21 +137,44 @@ def missing(text: str) -> str:
     return paragraph(text, "missing")
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that scrolls on a narrow screen.
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    name: str = "Table",
+    sortable: bool = True,
+    texts: int = 1,
+) -> str:
+    """A table that scrolls on a narrow screen and is sorted by its headings.
 
     Args:
         headings: Plain text.
         rows: The first cell of each is HTML, the others are plain text.
+        name: What it holds, for those who cannot see it.
+        sortable: Whether its rows may stand in another order.
+        texts: How many columns are text, flush left.
     """
-    top = "".join(f'<th scope="col">{escape(name)}</th>' for name in headings)
+    rows = list(rows)
+    sortable = sortable and len(rows) > 1
+    kinds = [' class="text"' if k < texts else "" for k in range(len(headings))]
+    tops = []
+    for heading, kind in zip(headings, kinds, strict=True):
+        inside = escape(heading)
+        if sortable and heading:
+            inside = f'<button type="button">{inside}</button>'
+        order = ' aria-sort="none"' if sortable else ""
+        tops.append(f'<th scope="col"{kind}{order}>{inside}</th>')
     lines = []
     for first, *cells in rows:
-        others = "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
-        lines.append(f"<tr><td>{first}</td>{others}</tr>")
+        others = "".join(
+            f"<td{kind}>{escape(str(cell))}</td>"
+            for cell, kind in zip(cells, kinds[1:], strict=True)
+        )
+        lines.append(f'<tr><th scope="row">{first}</th>{others}</tr>')
     body = "\n".join(lines)
     return (
-        f'<div class="scroll" tabindex="0"><table>\n<thead><tr>{top}</tr></thead>\n'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f"<table>\n<thead><tr>{''.join(tops)}</tr></thead>\n"
         f"<tbody>\n{body}\n</tbody></table></div>"
     )
 
@@ -181,7 +217,8 @@ def figure(path: Path, alt: str, caption: str, wide: bool = False) -> str:
     source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
     kind = ' class="wide"' if wide else ""
     return (
-        f'<figure{kind}><div class="scroll" tabindex="0">'
+        f'<figure{kind}><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(alt)}">'
         f'<img {shown} alt="{escape(alt)}" src="{source}"></div>'
         f"<figcaption>{escape(caption)}</figcaption></figure>"
     )

@@ -64,6 +64,20 @@ class RunFolder:
         """Where the figure of this name is, or would be."""
         return self.path / "figures" / f"{name}.png"
 
+    def figures(self, pattern: str) -> list[Path]:
+        """The figures whose names match, such as `attention_*`, in order."""
+        return sorted((self.path / "figures").glob(f"{pattern}.png"))
+
+    def json(self, name: str) -> dict[str, Any]:
+        """What an optional file such as `audit.json` holds; empty where it is absent.
+
+        Raises:
+            KerakdError: The file is damaged.
+        """
+        file = self.path / name
+        found = read_json(file) if file.is_file() else {}
+        return found if isinstance(found, dict) else {}
+
     @property
     def histories(self) -> dict[str, Path]:
         """`history_<model>.csv` by model, teacher first."""

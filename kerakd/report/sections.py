@@ -3,6 +3,8 @@
 from html import escape
 from typing import Any
 
+from kerakd.report import evidence, extras
+from kerakd.report.lines import ALL, CLEAN, LINES, about_intervals, bounds
 from kerakd.report.models_table import HEADINGS, model_rows, seed_table
 from kerakd.report.numbers import (
     UNKNOWN,
@@ -22,7 +24,7 @@ from kerakd.report.page import (
     table,
 )
 from kerakd.report.run_folder import RunFolder
-from kerakd.report.story import IMAGE_LEVEL, headline
+from kerakd.report.story import headline
 from kerakd.report.style import colour, percent, title
 
 _SPLITS = ("train", "validation", "test")
@@ -38,17 +40,18 @@ def result(run: RunFolder) -> str:
             continue
         cards.append(
             f'<div class="card" style="border-top-color:{colour(model)}">'
-            f"<span>{escape(title(model))}</span>"
+            f'<span class="name">{escape(title(model))}</span>'
             f"<b>{escape(percent(test['accuracy'], 2))}</b>"
-            "<span>test accuracy</span><span>95% interval "
-            f"{escape(interval(test.get('accuracy_interval')) or UNKNOWN)}</span></div>"
+            f"<span>of all {test.get('count', 0):g} test images<br>95% interval "
+            f"{escape(interval(bounds(test)) or UNKNOWN)}</span>"
+            f"{_second(known.get(CLEAN) or {})}</div>"
         )
     warnings = [
         f'<p class="warning">{escape(str(text))}</p>'
         for text in run.metrics.get("warnings") or []
     ]
     return join(
-        paragraph(" ".join(sentences), "lead")
+        join(paragraph(sentences[0], "lead"), *map(paragraph, sentences[1:]))
         if sentences
         else missing("This run has no test results yet; its metrics are not written."),
         f'<div class="cards">{"".join(cards)}</div>' if cards else "",
@@ -60,7 +63,23 @@ def asked(run: RunFolder) -> str:
     """The recipe as it was run."""
     if run.recipe is None:
         return missing("recipe.yaml is not in this run folder.")
-    return block(run.recipe)
+    lines = run.recipe.splitlines()
+    task = str(run.metrics.get("task") or "not noted")
+    known = run.metrics.get("distillation") or {}
+    return join(
+        entries(
+            {
+                "task": task,
+                "data": (run.metrics.get("data") or {}).get("source"),
+                "seeds": run.metrics.get("seeds"),
+                "weight of the labels": known.get("student_loss_weight"),
+                "temperature": known.get("temperature"),
+                "losses": [one.get("name") for one in known.get("losses") or []],
+            }
+        ),
+        f"<details><summary>The whole recipe ({len(lines)} lines)</summary>\n"
+        f"{block(run.recipe)}</details>",
+    )
 
 
 def data(run: RunFolder) -> str:
@@ -90,10 +109,24 @@ def models(run: RunFolder) -> str:
     if not rows:
         return missing("No model is finished yet.")
     return join(
-        table(HEADINGS, rows),
-        paragraph(IMAGE_LEVEL, "muted"),
+        table(HEADINGS, rows, name="Models"),
+        paragraph(about_intervals(run.metrics), "muted"),
         _seeds(run),
-        *(_classes(model, known) for model, known in run.models.items()),
+        "<h3>Further metrics</h3>" if run.models else "",
+        evidence.measures(run),
+        *(evidence.by_class(model, known) for model, known in run.models.items()),
+    )
+
+
+def fidelity(run: RunFolder) -> str:
+    """How far the students say what the teacher says, and how models differ."""
+    return join(evidence.differences(run), _fidelity(run))
+
+
+def _fidelity(run: RunFolder) -> str:
+    found = evidence.fidelity(run)
+    return (
+        join("<h3>How far the students follow the teacher</h3>", found) if found else ""
     )
 
 
@@ -132,21 +165,30 @@ def curves(run: RunFolder) -> str:
 
 def confusion(run: RunFolder) -> str:
     """A confusion matrix for each model."""
-    names = list(run.models) or ["student"]
-    figures = [
-        figure(
-            run.figure(f"confusion_{model}"),
-            f"Confusion matrix of {title(model)}",
-            f"{title(model)}, test pictures",
-        )
-        for model in names
-    ]
+    figures, twins = [], []
+    for model in list(run.models) or ["student"]:
+        # The float32 file says what the Keras student says.
+        place = twins if model == "student_float32" else figures
+        for line, ending in ((ALL, ""), (CLEAN, "_without_copies")):
+            if line == CLEAN and not (run.models.get(model) or {}).get(CLEAN):
+                continue
+            place.append(
+                figure(
+                    run.figure(f"confusion_{model}{ending}"),
+                    f"Confusion matrix of {title(model)}: {LINES[line]}",
+                    f"{title(model)}: {LINES[line].lower()}",
+                )
+            )
     return join(
         paragraph(
             "A row is a true class, a column what the model said. Colour and "
             "percentages are shares of the true class."
         ),
         f'<div class="pair">{"".join(figures)}</div>',
+        "<details><summary>The exported float32 file</summary>\n"
+        f'<div class="pair">{"".join(twins)}</div></details>'
+        if twins
+        else "",
     )
 
 
@@ -173,29 +215,43 @@ def gallery(run: RunFolder) -> str:
 
 
 def export(run: RunFolder) -> str:
-    """How far the exported file is from the Keras model."""
+    """How far the exported files are from the Keras model."""
     known = run.metrics.get("export") or {}
     if not known:
         return missing("No model was exported.")
-    size = known.get("bytes")
-    agreement = known.get("top1_agreement")
-    facts = {
-        "file": known.get("path"),
-        "size": f"{decimal(size / 1e6)} MB" if size is not None else None,
-        "images compared": known.get("images"),
-        "largest difference of a logit": decimal(known.get("max_abs_difference")),
-        "same class named": score(agreement) if agreement is not None else None,
+    keys = {
+        "path": "File",
+        "bytes": "MB",
+        "images": "Images compared",
+        "top1_agreement": "Same class named",
+        "max_abs_difference": "Largest difference of a logit",
+        "mean_abs_difference": "Mean difference",
+        "relative": "Largest difference over the largest logit",
     }
-    rest = {
-        key: value
-        for key, value in known.items()
-        if key
-        not in ("path", "bytes", "images", "max_abs_difference", "top1_agreement")
-    }
+    rows = [
+        (
+            f"<code>{escape(str(one.get('path')))}</code>",
+            *(_exported(key, one.get(key)) for key in list(keys)[1:]),
+        )
+        for one in (known.get("modes") or {"": known}).values()
+    ]
     return join(
-        paragraph("The exported file was run with LiteRT beside the Keras model."),
-        entries({**facts, **rest}),
+        paragraph(
+            "Each exported file was run with LiteRT beside the Keras model, on "
+            "validation images."
+        ),
+        table(list(keys.values()), rows, name="Exported files"),
     )
+
+
+def _exported(key: str, value: Any) -> str:
+    if value is None:
+        return UNKNOWN
+    if key == "bytes":
+        return decimal(value / 1e6)
+    if key == "top1_agreement":
+        return score(value)
+    return f"{value:g}" if key == "images" else decimal(value)
 
 
 def making(run: RunFolder) -> str:
@@ -208,7 +264,8 @@ def making(run: RunFolder) -> str:
         for file in run.artifacts
     ]
     return join(
-        block(str(command)) if command else missing("The command is not noted."),
+        "" if command else missing("The command is not noted."),
+        extras.repeat(run),
         entries(
             {
                 "seed": known.get("seed"),
@@ -232,15 +289,34 @@ SECTIONS = (
     ("result", "Result", result),
     ("recipe", "What was asked", asked),
     ("data", "Data", data),
+    ("audit", "Copies and shortcuts in the data", evidence.audit),
     ("models", "Models", models),
+    ("differences", "Differences between the models", fidelity),
+    ("folds", "Cross-validation", evidence.folds),
+    ("external", "Images from elsewhere", evidence.external),
     ("sweep", "Sweep", sweep),
     ("curves", "Training", curves),
     ("confusion", "Which classes are mixed up", confusion),
+    ("calibration", "Calibration", evidence.calibration),
     ("comparison", "Teacher and student, picture by picture", comparison),
     ("gallery", "Errors and right answers", gallery),
+    ("attention", "Where the networks look", extras.attention),
     ("export", "Export", export),
-    ("making", "How it was made", making),
+    ("compression", "Compression", extras.compression),
+    ("limits", "Limits", extras.limits),
+    ("making", "How it was made, and how to make it again", making),
 )
+
+
+def _second(test: dict[str, Any]) -> str:
+    """The second figure of a card: the images without a copy."""
+    if test.get("accuracy") is None:
+        return ""
+    return (
+        f'<b class="second">{escape(percent(test["accuracy"], 2))}</b>'
+        f"<span>of the {test.get('count', 0):g} without a copy in training<br>"
+        f"95% interval {escape(interval(bounds(test)) or UNKNOWN)}</span>"
+    )
 
 
 def _counts(counts: dict[str, dict[str, int]], class_names: list[str]) -> str:
@@ -256,7 +332,7 @@ def _counts(counts: dict[str, dict[str, int]], class_names: list[str]) -> str:
         rows.append((escape(str(name)), *numbers, sum(numbers)))
     totals = [sum(counts[split].values()) for split in splits]
     rows.append(("<b>all</b>", *totals, sum(totals)))
-    return table(("Class", *splits, "all"), rows)
+    return table(("Class", *splits, "all"), rows, name="Images", sortable=False)
 
 
 def _seeds(run: RunFolder) -> str:
@@ -265,25 +341,3 @@ def _seeds(run: RunFolder) -> str:
         return ""
     escaped = [(escape(first), *others) for first, *others in rows]
     return join("<h3>Every seed</h3>", table(headings, escaped))
-
-
-def _classes(model: str, known: dict[str, Any]) -> str:
-    per_class = (known.get("test") or {}).get("per_class") or {}
-    if not per_class:
-        return ""
-    keys = ("precision", "recall", "specificity", "f1", "f2")
-    rows = [
-        (escape(str(name)), *(score(one.get(key)) for key in keys), _support(one))
-        for name, one in per_class.items()
-    ]
-    headings = ("Class", "Precision", "Recall", "Specificity", "F1", "F2", "Pictures")
-    opened = " open" if model == "student" else ""
-    return (
-        f"<details{opened}><summary>{escape(title(model))}, by class</summary>\n"
-        f"{table(headings, rows)}</details>"
-    )
-
-
-def _support(one: dict[str, Any]) -> str:
-    support = one.get("support")
-    return UNKNOWN if support is None else f"{support:g}"

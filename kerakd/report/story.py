@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kerakd.report.lines import CLEAN, bounds, leaks
 from kerakd.report.numbers import interval, ratio
 from kerakd.report.style import percent
 
@@ -10,11 +11,6 @@ NOT_A_DEVICE = "Research use only, not a medical device."
 PHANTOM = (
     "The pictures are phantoms drawn by a program: these figures show that the "
     "machinery works and say nothing about patients."
-)
-IMAGE_LEVEL = (
-    "Intervals are 95% Wilson intervals at the level of images: they take the test "
-    "pictures as independent. Slices of one patient and copies of one picture are not, "
-    "and then the uncertainty is larger."
 )
 
 
@@ -36,14 +32,24 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
         sentences.append(
             f"The distilled student names {percent(student['accuracy'], 2)} of the "
             f"{student['count']} test pictures correctly (95% interval "
-            f"{interval(student['accuracy_interval'])})."
+            f"{interval(bounds(student))}){_clean(models)}."
         )
+        sentences += leaks(metrics)[:1] if "audit" in metrics else []
     if teacher:
-        sentences.append(f"Its teacher reaches {percent(teacher['accuracy'], 2)}.")
+        clean = (models.get("teacher") or {}).get(CLEAN) or {}
+        second = ""
+        if clean.get("accuracy") is not None:
+            second = f" and {percent(clean['accuracy'], 2)} without copies"
+        sentences.append(
+            f"Its teacher reaches {percent(teacher['accuracy'], 2)}{second}."
+        )
     verdict = (metrics.get("distillation") or {}).get("verdict")
     if verdict:
         # Several seeds were trained: they tell more than the intervals of one.
         sentences.append(str(verdict))
+        second = metrics["distillation"].get("verdict_without_copies")
+        if second:
+            sentences.append(f"On the test images without copies: {second}")
     elif student and baseline:
         sentences.append(_gain(student, baseline))
     cost = _cost(models)
@@ -73,6 +79,17 @@ def _gain(student: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
         f"Distillation {verb} {abs(difference):.2f} points ({pictures} "
         f"{'picture' if pictures == 1 else 'pictures'}) against {alone} "
         f"({percent(baseline['accuracy'], 2)}); {verdict}."
+    )
+
+
+def _clean(models: Mapping[str, Any]) -> str:
+    """What the student reaches on test images without a copy in training."""
+    test = (models.get("student") or {}).get(CLEAN) or {}
+    if test.get("accuracy") is None:
+        return ""
+    return (
+        f", and {percent(test['accuracy'], 2)} of the {test['count']} without a copy "
+        f"in training ({interval(bounds(test))})"
     )
 
 

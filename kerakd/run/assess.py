@@ -55,7 +55,7 @@ def evaluate_file(
     path = Path(model)
     if split not in SPLITS:
         raise RecipeError(f"There is no split {split!r}. {nearest(split, SPLITS)}")
-    runner, shape = _open(path)
+    runner, shape = open_model(path)
     if (path.parent / "samples.csv").is_file():
         samples = samples_of(path.parent, data)
     else:
@@ -109,7 +109,7 @@ def evaluate_external(
         DataError: The images cannot be read, or the classes do not match.
     """
     path = Path(model)
-    runner, shape = _open(path)
+    runner, shape = open_model(path)
     names = getattr(runner, "class_names", None) or networks.names_beside(path)
     if not names:
         raise ModelError(
@@ -184,7 +184,7 @@ def _temperature(path: Path) -> float | None:
     return found if isinstance(found, int | float) and found > 0 else None
 
 
-def _open(path: Path) -> tuple[Any, tuple[int, int, int]]:
+def open_model(path: Path) -> tuple[Any, tuple[int, int, int]]:
     """A model file as a runner, and the pictures that it takes."""
     if not path.is_file():
         raise ModelError(f"There is no model file {path}; check the path.")

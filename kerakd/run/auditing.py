@@ -53,9 +53,11 @@ def read_clusters(path: Path) -> dict[str, str]:
     """
     with open(path, encoding="utf-8", newline="") as file:
         table = csv.DictReader(file)
-        if table.fieldnames != ["id", "group"]:
+        names = table.fieldnames or []
+        column = "cluster" if "cluster" in names else "group"
+        if "id" not in names or column not in names:
             raise DataError(
                 f"{path} is no table of groups with the columns id and group; remove "
                 "it, and the audit is made anew."
             )
-        return {row["id"]: row["group"] for row in table}
+        return {row["id"]: row[column] for row in table}

@@ -37,7 +37,7 @@ def test_names_from_outside_are_text(run_folder):
     rows = [line for line in card.splitlines() if line.startswith("| a")]
     assert rows and all(row.startswith(r"| a\|b $x$ &amp; c |") for row in rows)
     for row in (line for line in card.splitlines() if line.startswith("|")):
-        assert len(re.findall(r"(?<!\\)\|", row)) in (8, 10)
+        assert len(re.findall(r"(?<!\\)\|", row)) in (8, 12)
 
 
 def test_phantoms_are_named(run_folder):

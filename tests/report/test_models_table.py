@@ -16,6 +16,12 @@ METRICS = {
                 "macro_f1": 0.986,
                 "macro_f2": None,
             },
+            # The interval over groups is told where there is one.
+            "test_without_copies": {
+                "accuracy": 0.93,
+                "accuracy_interval": [0.92, 0.94],
+                "intervals": {"accuracy": [0.9, 0.95]},
+            },
         },
         "teacher": {"title": "Teacher"},
     }
@@ -26,7 +32,7 @@ def test_rows_are_teacher_first_and_dashes_where_nothing_is_known():
     teacher, student = model_rows(METRICS)
     assert teacher.model == "teacher"
     assert teacher.detail == ""  # it would only repeat the name
-    assert teacher.cells == ("Teacher", *[UNKNOWN] * 8)
+    assert teacher.cells == ("Teacher", *[UNKNOWN] * 10)
     assert student.detail == "MobileNetV2 0.35"
     assert dict(zip(HEADINGS, student.cells, strict=True)) == {
         "Model": "Student, distilled",
@@ -35,6 +41,8 @@ def test_rows_are_teacher_first_and_dashes_where_nothing_is_known():
         "Multiply-adds": "19 M",
         "Test accuracy": "98.70%",
         "95% interval": "97.90 to 99.20%",
+        "Without copies": "93.00%",
+        "Its 95% interval": "90.00 to 95.00%",
         "Macro F1": "98.60%",
         "Macro F2": UNKNOWN,
         "ms / image": "3.1",

@@ -345,3 +345,49 @@ def test_a_teacher_that_knows_held_out_images_is_told(finished, tmp_path):
     )
     metrics = run_recipe(found, tmp_path / "run", verbose=0)
     assert any("was trained on" in text for text in metrics["warnings"])
+
+
+# Copies in training, and judging anew ------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def leaky(finished, tmp_path_factory):
+    """The finished run judged anew, where a test image has a copy in training."""
+    import shutil
+
+    from kerakd.run.again import judge_again
+    from kerakd.run.auditing import write_clusters
+
+    out = tmp_path_factory.mktemp("leaky") / "run"
+    shutil.copytree(finished, out)
+    samples = Samples.load(out / "samples.csv")
+    copies = [samples.subset("test").ids[0], samples.subset("train").ids[0]]
+    write_clusters(out / "clusters.csv", dict.fromkeys(copies, 1))
+    return out, judge_again(out, verbose=0)
+
+
+def test_both_lines_are_told_where_copies_are_known(leaky, finished):
+    out, metrics = leaky
+    test = Samples.load(out / "samples.csv").subset("test")
+    assert metrics["audit"]["with_a_copy"] == 1
+    for known in metrics["models"].values():
+        assert known["test"]["count"] == len(test)
+        assert known["test_without_copies"]["count"] == len(test) - 1
+    for key in ("comparisons", "fidelity"):
+        assert set(metrics[key]) == {"test", "test_without_copies"}
+    said = read_predictions(out / "predictions.csv")
+    assert said.has_copy.tolist() == [True] + [False] * (len(test) - 1)
+    rows = ~said.has_copy
+    right = (said.predicted("teacher") == said.labels)[rows].mean()
+    told = metrics["models"]["teacher"]["test_without_copies"]["accuracy"]
+    assert told == pytest.approx(right)
+
+
+def test_judging_anew_keeps_models_and_figures(leaky, finished):
+    out, metrics = leaky
+    before = json.loads((finished / "metrics.json").read_text())
+    assert sha256_of(out / "student.keras") == sha256_of(finished / "student.keras")
+    assert metrics["command"] == before["command"]
+    for role in before["models"]:
+        one, other = (m["models"][role]["test"] for m in (before, metrics))
+        assert one["confusion_matrix"] == other["confusion_matrix"]
