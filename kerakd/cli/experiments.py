@@ -44,6 +44,32 @@ def run(
             "validation prefers. Repeat it for a grid.",
         ),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            metavar="K",
+            help="Cross-validate: K runs in which every image is tested once, no "
+            "patient and no copies on both sides.",
+        ),
+    ] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            "--splits",
+            metavar="FILE",
+            help="A `splits.json` of `kerakd split` in place of the recipe's split.",
+        ),
+    ] = None,
+    external: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--external",
+            metavar="DIR",
+            help="Judge the finished models on these images from elsewhere, too. "
+            "Repeatable; classes that do not match by name: `external` in the recipe.",
+        ),
+    ] = None,
     settings: common.Settings = None,
     weights: common.Weights = None,
     quiet: common.Quiet = False,
@@ -57,13 +83,22 @@ def run(
       kerakd run RECIPE --tiny --set seed=1
       kerakd run RECIPE --out runs/t --sweep temperature=2,4,8
       kerakd run RECIPE --out runs/mri --resume
+      kerakd run RECIPE --out runs/folds --folds 5
+      kerakd run RECIPE --splits splits/splits.json --external other-hospital
     """
-    from kerakd.recipe import load_recipe
+    from kerakd.errors import RecipeError
+    from kerakd.recipe import load_recipe, with_external
     from kerakd.recipe.overrides import parse_sweep
 
     loaded = load_recipe(recipe, settings=settings or (), tiny=tiny)
+    loaded = with_external(loaded, external or ())
     sweeps = [parse_sweep(text) for text in sweep or ()]
-    _carry_out(loaded, recipe, out, data, weights, resume, quiet, json, sweeps=sweeps)
+    options: dict[str, Any] = {"sweeps": sweeps, "splits": splits}
+    if folds is not None:
+        if sweeps or splits:
+            raise RecipeError("--folds goes with neither --sweep nor --splits.")
+        options = {"folds": folds}
+    _carry_out(loaded, recipe, out, data, weights, resume, quiet, json, **options)
 
 
 def train_teacher(
@@ -182,15 +217,19 @@ def _carry_out(
     resume: bool,
     quiet: bool,
     json: Path | None,
+    folds: int | None = None,
     **options: Any,
 ) -> None:
     out = out or _default_out(page)
     common.check_writable(json)
     resume_hint[:] = [f"Go on with: {common.resume_command()}"]
     common.load_tensorflow()
-    from kerakd.run import run_recipe
+    from kerakd import run
 
-    metrics = run_recipe(
+    carry_out = run.run_recipe if folds is None else run.run_folds
+    if folds is not None:
+        options["count"] = folds
+    metrics = carry_out(
         recipe,
         out,
         data=data,
@@ -227,14 +266,16 @@ def _tell(metrics: dict[str, Any], out: Path) -> None:
             text_columns=len(keys),
         )
     common.show_models(metrics)
+    for text in _both_lines(metrics):
+        print(text)
     for warning in metrics["warnings"]:
         print(f"Note: {warning}")
-    export = metrics.get("export")
-    if export:
+    export = metrics.get("export") or {}
+    for one in (export.get("modes") or {}).values():
         print(
-            f"{export['path']}: {export['bytes'] / 1e6:.2f} MB; on {export['images']} "
+            f"{one['path']}: {one['bytes'] / 1e6:.2f} MB; on {one['images']} "
             "images its logits differ from Keras's by at most "
-            f"{export['max_abs_difference']:.2e}, and {export['top1_agreement']:.1%} "
+            f"{one['max_abs_difference']:.2e}, and {one['top1_agreement']:.1%} "
             "of its answers are the same."
         )
     verdict = metrics.get("distillation", {}).get("verdict")
@@ -242,6 +283,30 @@ def _tell(metrics: dict[str, Any], out: Path) -> None:
         print(verdict)
     report = out / "report.html"
     print(f"Report: {report}" if report.is_file() else f"Run folder: {out}")
+
+
+def _both_lines(metrics: dict[str, Any]) -> list[str]:
+    """What is known of copies in training, and results on images from elsewhere."""
+    from kerakd.report.lines import leaks
+
+    tested = any(known.get("test") for known in metrics["models"].values())
+    lines = leaks(metrics) if tested else []
+    for one in metrics.get("external") or []:
+        for model, found in one["models"].items():
+            low, high = found["intervals"]["accuracy"]
+            lines.append(
+                f"{one['source']}, {model}: accuracy {found['accuracy']:.2%} of "
+                f"{found['count']} images ({low:.1%} to {high:.1%})"
+            )
+    folds = metrics.get("folds")
+    if folds:
+        for model in folds["models"]:
+            mean, spread = folds["mean"][model], folds["spread"][model]
+            lines.append(
+                f"{model}: {mean:.2%}, standard deviation {100 * spread:.2f} points "
+                f"over {len(folds['rows'])} folds"
+            )
+    return lines
 
 
 def _default_out(page: Path) -> Path:

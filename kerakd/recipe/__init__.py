@@ -3,7 +3,7 @@
 Nothing here loads TensorFlow, so a mistake in a recipe is told at once.
 """
 
-from kerakd.recipe.load import load_recipe, recipe_from, save_recipe
+from kerakd.recipe.load import load_recipe, recipe_from, save_recipe, with_external
 from kerakd.recipe.schema import (
     DataSection,
     DistillationSection,
@@ -25,4 +25,5 @@ __all__ = [
     "load_recipe",
     "recipe_from",
     "save_recipe",
+    "with_external",
 ]

@@ -1,5 +1,6 @@
 """From a page of YAML to a recipe and back."""
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 from kerakd.errors import RecipeError
 from kerakd.files import write_text
 from kerakd.recipe import overrides, strict_yaml, typed
-from kerakd.recipe.schema import Recipe
+from kerakd.recipe.schema import ExternalSection, Recipe
 
 # What `--tiny` changes in every recipe; the recipe's own `tiny` is laid over it.
 TINY = {
+    # Integer modes want a hundred training images to be calibrated by.
+    "export": {"modes": ["float32"]},
     "data": {"limit": 16},
     "teacher": {"training": {"epochs": 1, "schedule": "constant", "warmup_epochs": 0}},
     "student": {"training": {"epochs": 1, "schedule": "constant", "warmup_epochs": 0}},
@@ -94,6 +97,12 @@ def recipe_from(
         page = overrides.put(page, key, value)
         recipe = typed.read(Recipe, page, f"--set {text}")
     return recipe
+
+
+def with_external(recipe: Recipe, folders: Iterable[str | os.PathLike]) -> Recipe:
+    """The recipe with further folders of images from elsewhere."""
+    more = [ExternalSection(str(Path(folder).absolute())) for folder in folders]
+    return dataclasses.replace(recipe, external=[*recipe.external, *more])
 
 
 def save_recipe(recipe: Recipe, path: str | os.PathLike) -> Path:

@@ -6,6 +6,8 @@ Names are loaded when first used; the first use loads TensorFlow.
 import importlib
 
 _NAMES = {
+    "judge_again": "kerakd.run.again",
+    "run_folds": "kerakd.run.cross",
     "run_recipe": "kerakd.run.experiment",
 }
 

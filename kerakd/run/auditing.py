@@ -1,13 +1,14 @@
 """The audit of a run: copies across the splits, looked for once, before training."""
 
 import csv
-import io
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable
 from pathlib import Path
 
-import kerakd.data
+from kerakd.data import Samples, audit
 from kerakd.errors import DataError
-from kerakd.files import write_text
+from kerakd.recipe import Recipe
+from kerakd.run.folder import Folder, copy_whole
 from kerakd.run.job import Job
 from kerakd.run.leaks import Leaks
 
@@ -15,38 +16,52 @@ CLUSTERS = "clusters.csv"
 AUDIT = "audit.json"
 
 
-def look_for_leaks(job: Job, say: Callable[[str], None]) -> Leaks:
+def look_for_leaks(
+    job: Job, say: Callable[[str], None], clusters: str | os.PathLike | None = None
+) -> Leaks:
     """What is known of copies across the splits, from the run folder or an audit.
 
     Args:
         job: The run; `audit.json` and `clusters.csv` are written into its folder.
         say: Is told what is done.
+        clusters: The `clusters.csv` of an audit of the same images in other splits.
     """
-    path = job.folder / CLUSTERS
-    if not job.recipe.data.audit:
-        return Leaks.of(job.samples, None)
-    if not path.is_file():
-        if not hasattr(kerakd.data, "audit"):
-            return Leaks.of(job.samples, None)
+    if clusters is not None:
+        copy_whole(Path(clusters), job.folder / CLUSTERS)
+        return Leaks.of(job.samples, read_clusters(job.folder / CLUSTERS))
+    return Leaks.of(
+        job.samples, clusters_of(job.recipe, job.folder, job.samples, say, job.verbose)
+    )
+
+
+def clusters_of(
+    recipe: Recipe,
+    folder: Folder,
+    samples: Samples,
+    say: Callable[[str], None],
+    verbose: int | str = "auto",
+) -> dict[str, str] | None:
+    """The clusters in a folder, which an audit puts there; None where none is wanted.
+
+    Args:
+        recipe: For the seed, and for whether an audit is wanted.
+        folder: Where its files are or will be.
+        samples: The images.
+        say: Is told what is done.
+        verbose: 0 shows no progress.
+    """
+    if not recipe.data.audit:
+        return None
+    if not ((folder / CLUSTERS).is_file() and (folder / AUDIT).is_file()):
         say("Looking for copies across the splits")
-        found = kerakd.data.audit(job.samples)
-        found.save(job.folder / AUDIT)
-        # Last, as it is the file that says that the audit is done.
-        write_clusters(path, found.clusters)
-    return Leaks.of(job.samples, read_clusters(path))
-
-
-def write_clusters(path: Path, clusters: Mapping[str, int]) -> None:
-    """Write which images are copies of one another, as a table of groups."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(("id", "group"))
-    table.writerows(clusters.items())
-    write_text(path, text.getvalue())
+        progress = None if verbose else False
+        found = audit(samples, seed=recipe.seed, progress=progress)
+        found.save(folder.path, sheets=False)
+    return read_clusters(folder / CLUSTERS)
 
 
 def read_clusters(path: Path) -> dict[str, str]:
-    """Read what `write_clusters` wrote.
+    """The cluster of each id in a table that `Audit.save` wrote.
 
     Raises:
         DataError: The file is damaged.

@@ -13,7 +13,7 @@ from kerakd.run.auditing import look_for_leaks
 from kerakd.run.caching import get_cache, is_cached
 from kerakd.run.exporting import export_all
 from kerakd.run.external import all_external
-from kerakd.run.folder import Folder
+from kerakd.run.folder import Folder, copy_whole
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
 from kerakd.run.pages import write_pages
@@ -21,7 +21,6 @@ from kerakd.run.samples import PHANTOM, prepare_samples, warnings_of
 from kerakd.run.sweep import seed_folder, sweep, variants
 from kerakd.run.teachers import Teacher
 from kerakd.run.teaching import (
-    copy_whole,
     get_student,
     get_teacher,
     rehearse,
@@ -45,6 +44,7 @@ def run_recipe(
     verbose: int | str = "auto",
     say: Callable[[str], None] = lambda text: None,
     splits: str | os.PathLike | None = None,
+    clusters: str | os.PathLike | None = None,
     again: bool = False,
 ) -> dict[str, Any]:
     """Carry out a recipe and leave a finished run folder.
@@ -78,6 +78,7 @@ def run_recipe(
         verbose: As in `keras.Model.fit`.
         say: Is told what the run does.
         splits: A `splits.json` in place of the recipe's own split.
+        clusters: The `clusters.csv` of an audit; without it the run makes one.
         again: Whether a finished run is judged anew (see `kerakd.run.again`).
 
     Returns:
@@ -105,7 +106,7 @@ def run_recipe(
             rehearse(job, recipes)
         folder.pledge("sweep", grid, "--sweep")
         with folder.stage("audit"):
-            job.leaks = look_for_leaks(job, say)
+            job.leaks = look_for_leaks(job, say, clusters)
 
     say("Teacher")
     with folder.stage("teacher"):

@@ -7,8 +7,8 @@ import numpy as np
 
 from kerakd.compress import LiteRTModel, quantize, verify
 from kerakd.compress import benchmark as benchmark_litert
+from kerakd.compress.calibration import LEAST
 from kerakd.compress.modes import MODES
-from kerakd.data import ImageBatches
 from kerakd.errors import RecipeError, nearest
 from kerakd.evaluation import classification_metrics, predict_logits
 from kerakd.run.job import Job
@@ -17,17 +17,26 @@ from kerakd.run.judging import Candidate
 REPRESENTATIVE = 128
 
 
-def check_modes(modes: Sequence[str]) -> None:
+def check_modes(modes: Sequence[str], training_images: int) -> None:
     """Refuse what cannot be exported, before hours of training.
 
+    Args:
+        modes: Those of the recipe.
+        training_images: How many there are to calibrate integer modes by.
+
     Raises:
-        RecipeError: This kerakd knows no such mode.
+        RecipeError: There is no such mode, or too few images for an integer one.
     """
     for mode in modes:
         if mode not in MODES:
             raise RecipeError(
                 f"export.modes: there is no export to {mode!r} here. "
                 f"{nearest(mode, MODES)}"
+            )
+        if MODES[mode].calibrated and training_images < LEAST:
+            raise RecipeError(
+                f"export.modes: {mode!r} is calibrated on at least {LEAST} training "
+                f"images, and there are {training_images}; leave it out, or use more."
             )
 
 
@@ -46,54 +55,25 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
     told = {}
     for mode in job.recipe.export.modes:
         path = job.folder / f"student_{mode}.tflite"
-        seen = validation
-        if mode.startswith("int"):
-            seen = representative(job, student.shape)
+        calibration: dict[str, Any] = {"representative_data": validation}
+        if MODES[mode].calibrated:
+            calibration = {
+                "representative_data": job.samples.subset("train"),
+                "calibration_images": REPRESENTATIVE,
+                "seed": job.recipe.seed,
+            }
         export = quantize(
             model,
             mode,
-            seen,
             path=path,
             class_names=job.class_names,
             provenance={"recipe": job.recipe.name, "seed": student.seed},
+            **calibration,
         )
         report = verify(model, path, validation)
         told[mode] = {"path": path.name, "bytes": export.bytes, **report}
     first = told[job.recipe.export.modes[0]]
     return {**first, "modes": told}
-
-
-def representative(job: Job, shape: tuple[int, int, int]) -> ImageBatches:
-    """Training images that show an integer mode which values occur.
-
-    Of each class as many as its share, drawn by the seed of the recipe; without
-    augmentation.
-    """
-    train = job.samples.subset("train")
-    rows = stratified(train.labels, REPRESENTATIVE, job.recipe.seed)
-    return ImageBatches(train.take(rows), image_size=shape[:2], channels=shape[2])
-
-
-def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """About `count` rows, every class in its share and at least once.
-
-    Args:
-        labels: Class indices, shape (N,).
-        count: How many; all rows where there are fewer.
-        seed: Of the draw.
-
-    Returns:
-        Row numbers, ascending.
-    """
-    if count >= len(labels):
-        return np.arange(len(labels))
-    generator = np.random.default_rng(seed)
-    chosen = []
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        number = max(1, round(count * len(rows) / len(labels)))
-        chosen.append(generator.permutation(rows)[:number])
-    return np.sort(np.concatenate(chosen))
 
 
 def run_exports(

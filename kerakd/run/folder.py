@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kerakd.errors import KerakdError, RecipeError
-from kerakd.files import make_folder, read_json, write_json
+from kerakd.files import make_folder, read_json, replacing, write_json
 from kerakd.recipe import Recipe, load_recipe, save_recipe
 from kerakd.training.options import TrainingOptions
 
@@ -133,6 +133,14 @@ class Folder:
 
     def _write(self) -> None:
         write_json(self.path / _LEDGER, self._ledger)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file whole or not at all, unless it is there."""
+    if target.is_file():
+        return
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def holds_teacher(path: str | os.PathLike) -> bool:

@@ -42,18 +42,11 @@ def prepare_samples(
     Raises:
         DataError: The images cannot be found, read, or split.
     """
-    root = _root(recipe, folder, data)
-    if folder.finished("data"):
-        return Samples.load(folder / "samples.csv", root=root)
     section = recipe.data
-    phantom = section.source == PHANTOM
-    samples = load_images(
-        root,
-        aliases=section.aliases,
-        skip_bad=section.skip_bad,
-        classes=section.classes,
-        groups=section.groups or (PATIENT_PATTERN if phantom else None),
-    )
+    if folder.finished("data"):
+        root = _root(recipe, folder, data)
+        return Samples.load(folder / "samples.csv", root=root)
+    samples = read_samples(recipe, folder, data)
     splits = splits or section.splits
     if splits is not None:
         samples = load_splits(samples, splits)
@@ -63,11 +56,32 @@ def prepare_samples(
         )
     if section.limit is not None:
         samples = limit(samples, section.limit, recipe.seed)
-    _check_complete(samples, root)
+    _check_complete(samples, samples.root)
     # A table that came through a file and one that did not are the same table.
     samples.save(folder / "samples.csv")
     save_splits(samples, folder / "splits.json")
     return samples
+
+
+def read_samples(
+    recipe: Recipe, folder: Folder, data: str | os.PathLike | None
+) -> Samples:
+    """The images of a recipe, in the splits of their folders.
+
+    Args:
+        recipe: What is run.
+        folder: Where phantom pictures are made.
+        data: The folder of `--data`.
+    """
+    section = recipe.data
+    phantom = section.source == PHANTOM
+    return load_images(
+        _root(recipe, folder, data),
+        aliases=section.aliases,
+        skip_bad=section.skip_bad,
+        classes=section.classes,
+        groups=section.groups or (PATIENT_PATTERN if phantom else None),
+    )
 
 
 def limit(samples: Samples, count: int, seed: int) -> Samples:

@@ -10,9 +10,10 @@ from typing import Any
 from kerakd.files import write_text
 from kerakd.recipe import Recipe, overrides, recipe_from
 from kerakd.run import judging
+from kerakd.run.folder import copy_whole
 from kerakd.run.job import Job
 from kerakd.run.teachers import Teacher
-from kerakd.run.teaching import copy_whole, get_student
+from kerakd.run.teaching import get_student
 
 Grid = Sequence[dict[str, Any]]
 

@@ -8,11 +8,12 @@ import keras
 
 from kerakd.distillation import Distiller
 from kerakd.errors import ModelError
-from kerakd.files import make_folder, read_json, replacing
+from kerakd.files import make_folder, read_json
 from kerakd.recipe import Recipe
 from kerakd.run import networks
 from kerakd.run.caching import check_cacheable, get_cache, is_cached
 from kerakd.run.exporting import check_modes
+from kerakd.run.folder import copy_whole
 from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
 from kerakd.run.teachers import Teacher
@@ -31,7 +32,7 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
             used, or they do not fit together.
     """
     recipe = job.recipe
-    check_modes(recipe.export.modes)
+    check_modes(recipe.export.modes, len(job.samples.subset("train")))
     if recipe.teacher.files:
         loaded = networks.load_teachers(
             recipe.teacher, job.class_names, job.places, recipe.data.channels
@@ -167,14 +168,6 @@ def get_student(
 def student_file(distilled: bool) -> str:
     """Name of a student's file."""
     return "student.keras" if distilled else "student_baseline.keras"
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file whole or not at all, unless it is there."""
-    if target.is_file():
-        return
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
 
 
 def _finish(model: keras.Model, file: Path, name: str) -> keras.Model:

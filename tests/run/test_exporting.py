@@ -1,20 +1,18 @@
-"""Which training images calibrate an integer mode."""
+"""What may be exported, told before training begins."""
 
-import numpy as np
 import pytest
 
-from kerakd.run.exporting import stratified
+from kerakd.errors import RecipeError
+from kerakd.run.exporting import check_modes
 
 
-def test_every_class_is_there_in_its_share():
-    labels = np.repeat([0, 1, 2], [900, 95, 5])
-    rows = stratified(labels, 128, seed=3)
-    assert np.bincount(labels[rows]).tolist() == [115, 12, 1]
-    assert len(set(rows.tolist())) == len(rows)
-    np.testing.assert_array_equal(rows, stratified(labels, 128, seed=3))
-    assert not np.array_equal(rows, stratified(labels, 128, seed=4))
+def test_an_integer_mode_needs_training_images_to_be_calibrated_by():
+    check_modes(["float32", "int8", "int16x8"], 100)
+    check_modes(["float32", "float16", "dynamic"], 1)
+    with pytest.raises(RecipeError, match=r"'int8'.*at least 100.*there are 64"):
+        check_modes(["float32", "int8"], 64)
 
 
-@pytest.mark.parametrize("count", [4, 9])
-def test_of_few_images_all_are_taken(count):
-    np.testing.assert_array_equal(stratified(np.zeros(4, int), count, 0), range(4))
+def test_an_unknown_mode_names_the_nearest():
+    with pytest.raises(RecipeError, match="Did you mean 'int8'"):
+        check_modes(["int88"], 500)

@@ -6,7 +6,7 @@ import pytest
 
 from kerakd.data import Samples
 from kerakd.errors import DataError
-from kerakd.run.auditing import read_clusters, write_clusters
+from kerakd.run.auditing import read_clusters
 from kerakd.run.leaks import Leaks, joined, with_copies
 
 SPLITS = ["train", "train", "validation", "test", "test", "test", "test"]
@@ -71,8 +71,10 @@ def test_patients_and_copies_are_joined_along_chains():
 
 def test_clusters_come_back_from_their_file(tmp_path):
     path = tmp_path / "clusters.csv"
-    write_clusters(path, {'a,"b".png': 3, "ü.png": 3})
+    path.write_text('id,cluster,group\n"a,""b"".png",3,x\nü.png,3,y\n', "utf-8")
     assert read_clusters(path) == {'a,"b".png': "3", "ü.png": "3"}
+    path.write_text("id,group\na.png,x\n")
+    assert read_clusters(path) == {"a.png": "x"}
     path.write_text("nothing\n")
     with pytest.raises(DataError, match="no table of groups"):
         read_clusters(path)
