@@ -12,13 +12,20 @@ from kerakd.run import run_folds
 from tests.run.tiny import recipe
 
 
+def short():
+    """One epoch; half of the images outside a fold are for validation."""
+    return recipe(
+        baseline=False,
+        data__validation=0.5,
+        teacher__training__epochs=1,
+        student__training__epochs=1,
+    )
+
+
 @pytest.fixture(scope="module")
 def crossed(tmp_path_factory):
     out = tmp_path_factory.mktemp("folds") / "run"
-    short = recipe(
-        baseline=False, teacher__training__epochs=1, student__training__epochs=1
-    )
-    return out, run_folds(short, out, 2, command="kerakd run --folds 2", verbose=0)
+    return out, run_folds(short(), out, 2, command="kerakd run --folds 2", verbose=0)
 
 
 def test_every_image_is_tested_once(crossed):
@@ -60,16 +67,13 @@ def test_mean_and_spread_are_those_of_the_folds(crossed):
 
 
 def test_finished_folds_are_told_and_not_repeated(crossed):
-    out, metrics = crossed
-    short = recipe(
-        baseline=False, teacher__training__epochs=1, student__training__epochs=1
-    )
+    out, _ = crossed
     said = []
-    again = run_folds(short, out, 2, resume=True, say=said.append)
+    again = run_folds(short(), out, 2, resume=True, say=said.append)
     assert again == json.loads((out / "metrics.json").read_text())
     assert said == [f"The folds in {out} are finished."]
     with pytest.raises(RecipeError, match="--folds"):
-        run_folds(short, out, 3, resume=True)
+        run_folds(short(), out, 3, resume=True)
 
 
 def test_one_fold_is_none(tmp_path):
