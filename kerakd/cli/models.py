@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kerakd.cli import common
+from kerakd.cli import cases, common
 
 _PANEL = "Models"
 
@@ -79,17 +79,33 @@ def evaluate(
 
 def predict(
     model: ModelPath,
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
+    images: Annotated[
+        list[Path], typer.Argument(help="Image files, or the folder of a case.")
+    ],
     top: Annotated[int, typer.Option(help="How many classes to show.")] = 3,
+    out: cases.Out = None,
+    modalities: cases.Modalities = None,
+    scheme: cases.Scheme = None,
+    largest_component: cases.LargestComponent = False,
+    overlay: cases.Overlay = None,
     json: common.Json = None,
 ) -> None:
-    """Name the class of images.
+    """Name the class of images, or segment a case of NIfTI volumes.
+
+    The mask of a case keeps its affine, header, orientation and label scheme.
 
     \b
     Examples:
       kerakd predict runs/mri/student_float32.tflite scan.png --json answer.json
+      kerakd predict runs/lgg/student.keras BraTS2021_00006 -o mask.nii.gz
     """
     common.check_writable(json)
+    if cases.is_case(images):
+        cases.segment(
+            model, images, out, modalities, scheme, largest_component, overlay, json
+        )
+        return
+    cases.refuse_for_images(out, modalities, scheme, largest_component, overlay)
     if model.suffix != ".tflite":  # LiteRT needs no TensorFlow
         common.load_tensorflow()
     from kerakd.predict import predict_images

@@ -21,6 +21,7 @@ _NAMES = {
     "normalise": "kerakd.data.volumes.normalising",
     "read_case": "kerakd.data.volumes.reading",
     "to_slices": "kerakd.data.volumes.slicing",
+    "write_mask": "kerakd.data.volumes.writing",
 }
 
 __all__ = sorted(_NAMES)
