@@ -6,7 +6,7 @@ from typing import Any
 
 from kerakd.report.evidence import name_of
 from kerakd.report.lines import about_intervals, leaks
-from kerakd.report.numbers import UNKNOWN, decimal
+from kerakd.report.numbers import UNKNOWN, decimal, interval, score
 from kerakd.report.page import block, figure, join, missing, paragraph, table
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.story import NOT_A_DEVICE, PHANTOM
@@ -69,29 +69,70 @@ def attention(run: RunFolder) -> str:
 def compression(run: RunFolder) -> str:
     """What smaller files cost in accuracy and gain in size and time."""
     found = run.json("compression.json")
-    rows = found.get("rows") or found.get("files") or found.get("variants") or []
-    if isinstance(rows, Mapping):
-        rows = [{"name": name, **one} for name, one in rows.items()]
+    variants = [v for v in found.get("variants") or [] if isinstance(v, Mapping)]
     pareto = run.figure("pareto")
-    if not rows and not pareto.is_file():
+    if not variants and not pareto.is_file():
         return missing(
             "No smaller files were made of this student; `kerakd compress RUN --data "
-            "DIR` makes them and writes this section, or `export.modes: [float32, "
-            "int8]` in the recipe."
+            "DIR` makes them and writes this section."
         )
-    keys = list(dict.fromkeys(k for row in rows for k, v in row.items() if _plain(v)))
-    cells = [
-        (escape(_text(row.get(keys[0]))), *(_text(row.get(key)) for key in keys[1:]))
-        for row in rows
-    ]
     return join(
-        figure(pareto, "Accuracy against size or time of each file", "", wide=True)
+        paragraph(
+            f"Files were judged on the {found.get('split', 'test')} images, all of "
+            "them: copies in training make each accuracy too good, but not the "
+            "differences between files. Intervals take images as independent."
+        ),
+        figure(
+            pareto,
+            "Accuracy of each file against its size and its time",
+            "The dashed line joins files that no other beats in both.",
+            wide=True,
+        )
         if pareto.is_file()
         else "",
-        table([k.replace("_", " ") for k in keys], cells, name="Compression")
-        if rows
+        table(_VARIANT, [_variant(one) for one in variants], name="Compression")
+        if variants
+        else "",
+        figure(
+            run.figure("layer_errors"),
+            "Layers by the error that int8 makes in their output",
+            "Error of each layer in int8; orange ones were left in float.",
+            wide=True,
+        )
+        if run.figure("layer_errors").is_file()
         else "",
     )
+
+
+_VARIANT = (
+    *("File", "MB", "MB, gzipped", "Accuracy", "95% interval"),
+    *("Same class as Keras", "ms / image, median", "Threads"),
+    "Operators outside XNNPACK",
+)
+
+
+def _variant(one: Mapping[str, Any]) -> tuple[str, ...]:
+    times = one.get("milliseconds") or {}
+    threads = max(times, key=int) if times else None
+    accuracy = one.get("accuracy", one.get("dice"))
+    within = one.get("accuracy_interval") or one.get("dice_interval")
+    outside = one.get("outside_xnnpack")
+    if isinstance(outside, Mapping | list):
+        outside = len(outside)
+    return (
+        f"<code>{escape(str(one.get('file') or one.get('name')))}</code>",
+        *(_megabytes(one.get(key)) for key in ("bytes", "gzip_bytes")),
+        score(accuracy),
+        interval(within) or UNKNOWN,
+        score((one.get("verify") or {}).get("top1_agreement")),
+        decimal(times[threads].get("median_ms") if threads else None),
+        threads or UNKNOWN,
+        UNKNOWN if outside is None else str(outside),
+    )
+
+
+def _megabytes(value: float | None) -> str:
+    return UNKNOWN if value is None else decimal(value / 1e6)
 
 
 def limits(run: RunFolder) -> str:
@@ -248,15 +289,3 @@ def _mean(value: Any) -> str:
 def _mean_and_chance(value: Any) -> tuple[str, str]:
     chance = value.get("chance") if isinstance(value, Mapping) else None
     return _mean(value), UNKNOWN if chance is None else f"{chance:.3f}"
-
-
-def _plain(value: Any) -> bool:
-    return isinstance(value, str | int | float)
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, Mapping | list):
-        return UNKNOWN
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return decimal(value, 4) if isinstance(value, int | float) else str(value)

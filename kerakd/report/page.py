@@ -30,6 +30,8 @@ h2 { font-size: 1.25rem; margin: 2.6rem 0 .8rem; padding-top: 1.1rem;
   border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.4rem 0 .5rem; }
 p { margin: .5rem 0; max-width: 46rem; }
+p, li, h2, h3, summary, figcaption { overflow-wrap: anywhere; }
+li { max-width: 46rem; margin: .25rem 0; }
 a { color: var(--accent); }
 nav { font-size: .92rem; margin: 1rem 0 0; }
 nav { display: flex; flex-wrap: wrap; gap: .2rem 1rem; }

@@ -332,18 +332,28 @@ def test_what_audit_explain_and_compress_left_is_shown(with_copies, run_folder, 
     }
     faithful = {"student": {"methods": {"gradcam": method}}, "exports": {"a": {}}}
     (run_folder / "explain" / "faithfulness.json").write_text(json.dumps(faithful))
-    rows = [{"name": "int8 <b>", "megabytes": 0.5, "test": {"accuracy": 1}}]
-    (run_folder / "compression.json").write_text(json.dumps({"rows": rows}))
+    variant = {
+        "file": "student_int8<b>.tflite",
+        "bytes": 500_000,
+        "gzip_bytes": 400_000,
+        "accuracy": 0.875,
+        "accuracy_interval": [0.8, 0.9],
+        "verify": {"top1_agreement": 0.99},
+        "milliseconds": {"1": {"median_ms": 9}, "2": {"median_ms": 5.25}},
+        "outside_xnnpack": {"HARD_SWISH": 2},
+    }
+    (run_folder / "compression.json").write_text(json.dumps({"variants": [variant]}))
     (run_folder / "figures" / "attention_gradcam.png").write_bytes(png)
     (run_folder / "figures" / "summary_visualization.png").write_bytes(png)
     html = write_report(run_folder).read_text()
     page = Page(html)
     assert "Mind: 4 pairs contradict <one> another." in page.text
-    assert "<one>" not in html and "int8 <b>" not in html
+    assert "<one>" not in html and "int8<b>" not in html
     assert "Grad-CAM all 12 0.610 (0.500 to 0.700) 0.200" in page.text
     assert "Student, distilled Grad-CAM 12 0.610 (0.500 to 0.700) 0.200" in page.text
     assert "0.05" in page.text
-    assert "int8 <b> 0.5" in page.text
+    row = "student_int8<b>.tflite 0.5 0.4 87.50% 80.00 to 90.00% 99.00% 5.25 2 1"
+    assert row in page.text
     shown = [a["alt"] for tag, a in page.tags if tag == "img"]
     assert "Heat maps of teacher and student by Grad-CAM" in shown
     assert "No heat maps were made" not in page.text

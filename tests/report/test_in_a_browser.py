@@ -21,6 +21,12 @@ def browser():
 def page(browser, run_folder, samples):
     """The report of a small run, opened from the disk."""
     draw_figures(run_folder, samples)
+    path = run_folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    # Paths have no place to break a line at.
+    metrics["warnings"] += ["Testing/" + 30 * "very-long-" + "name.png"]
+    metrics["data"]["notes"]["entered"] = 30 * "very/long/"
+    path.write_text(json.dumps(metrics))
     browser.complaints.clear()
     browser.scheme("light")
     browser.open(write_report(run_folder))
