@@ -6,6 +6,7 @@ Names are loaded when first used, since measuring needs TensorFlow.
 import importlib
 
 _NAMES = {
+    "benchmark_audit": "kerakd.benchmark.audit",
     "benchmark_cache": "kerakd.benchmark.cache",
     "benchmark_checkpoint": "kerakd.benchmark.checkpoint",
     "benchmark_memory": "kerakd.benchmark.memory",

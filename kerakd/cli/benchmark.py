@@ -279,5 +279,48 @@ def _judged(one: dict) -> list[str]:
     ]
 
 
+@app.command("audit")
+def audit(
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of images, with commas between.")
+    ] = "5000,20000,100000",
+    seed: Annotated[int, typer.Option(help="Of the pictures.")] = 0,
+    json: common.Json = None,
+) -> None:
+    """How does the search for copies grow with the number of images?
+
+    Thumbnails drawn by a program, every tenth a copy in one of eight symmetries.
+
+    \b
+    Examples:
+      kerakd benchmark audit --json audit.json
+      kerakd benchmark audit --sizes 1000,4000,16000
+    """
+    from kerakd.benchmark import benchmark_audit
+    from kerakd.errors import RecipeError
+
+    common.check_writable(json)
+    try:
+        numbers = tuple(int(one) for one in sizes.split(","))
+    except ValueError:
+        raise RecipeError(
+            f"--sizes takes whole numbers with commas between, not {sizes!r}."
+        ) from None
+    figures = benchmark_audit(numbers, seed)
+    rows = [
+        [
+            str(run["images"]),
+            f"{run['processor_seconds']:.1f}",
+            f"{run['relative_to_n_log_n']:.2f}",
+            str(run["candidates"]),
+            f"{run['found']} of {run['planted']}",
+        ]
+        for run in figures["runs"]
+    ]
+    headings = ("Images", "Processor s", "per n log n", "Candidates", "Copies found")
+    common.show_table(headings, rows, text_columns=0)
+    common.write_figures(json, figures)
+
+
 def _step(source: dict) -> str:
     return f"{source['milliseconds_per_step']:.1f}"

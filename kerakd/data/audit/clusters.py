@@ -1,5 +1,6 @@
 """From pairs to clusters, and what clusters mean for splits."""
 
+import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -70,6 +71,29 @@ def with_clusters(samples: Samples, clusters: Mapping[str, int]) -> Samples:
     return samples.with_groups(
         {name: names[n] for name, n in zip(ids, joined.tolist(), strict=True)}
     )
+
+
+def clusters_for(
+    samples: Samples, folder: str | os.PathLike | None = None
+) -> dict[str, int]:
+    """The clusters of copies among samples: from a saved audit, or by looking.
+
+    Args:
+        samples: A table whose images are on this machine.
+        folder: What `Audit.save` wrote for these images; None to look now.
+
+    Raises:
+        DataError: The audit is of other data, or damaged.
+    """
+    from kerakd.data.audit.result import Audit
+
+    if folder is None:
+        from kerakd.data.audit import audit
+
+        return audit(samples, probe=False).clusters
+    clusters = Audit.load(folder).clusters
+    cluster_of_each(samples, clusters)
+    return clusters
 
 
 def cluster_of_each(samples: Samples, clusters: Mapping[str, int]) -> np.ndarray:

@@ -69,10 +69,14 @@ def _shared(
 
 
 def _contradictions(samples: Samples, cluster: np.ndarray, pairs: pd.DataFrame) -> dict:
-    """Copies with different labels; only one of them can be right."""
+    """Copies with different labels; only one of them can be right.
+
+    Inside one known patient they are neighbouring slices, with and without lesion.
+    """
     table = samples.table.assign(cluster=cluster)
-    classes = table.groupby("cluster")["label"].nunique()
-    torn = table[table["cluster"].isin(classes.index[classes > 1])]
+    several = table.groupby("cluster")[["label", "group"]].nunique()
+    several = (several["label"] > 1) & (several["group"] > 1)
+    torn = table[table["cluster"].isin(several.index[several])]
     listed = [
         {
             "cluster": int(number),
@@ -81,7 +85,7 @@ def _contradictions(samples: Samples, cluster: np.ndarray, pairs: pd.DataFrame) 
         for number, rows in torn.groupby("cluster")
     ]
     return {
-        "pairs": int((~pairs["same_class"]).sum()),
+        "pairs": int((~pairs["same_class"] & ~pairs["same_patient"]).sum()),
         "clusters": len(listed),
         "images": len(torn),
         "list": listed[:50],

@@ -1,14 +1,19 @@
-"""Pairs that may be copies of each other, without comparing all with all.
+"""Pairs that may be copies of each other, without comparing all pictures in full.
 
 Each thumbnail is brought to mean 0 and length 1, so that the squared distance of two of
 them is 2 (1 - r) with r their normalised correlation. Its lowest discrete cosine
-coefficients are the first coordinates of the same vector in another orthonormal basis:
-a distance between them is never larger than the whole distance. A k-d tree over them
-therefore loses no pair above the threshold, and the eight symmetries of a square are
-signs and a transposition of the coefficients.
+coefficients are coordinates of the same vector in another orthonormal basis: a distance
+between them is never larger than the whole distance, so that they rule pairs out and
+lose none. The eight symmetries of a square are signs and a transposition of them.
+
+Up to 16,384 pictures one matrix product compares all of them, exactly. Beyond that,
+pictures are compared that agree in all bits of a random-hyperplane hash in at least one
+of many tables (Charikar, "Similarity estimation techniques from rounding algorithms",
+2002): the cost is sorting the tables. A pair that is near in angle is missed with a
+small chance, which `docs/audit.md` gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +32,11 @@ SYMMETRIES = (
 # Thumbnails whose grey values vary by less than this show nothing to compare.
 FLAT = 2.0
 _LOWEST = 10  # coefficients in each direction
-_NEIGHBOURS = (32, 128, 512)
+_EXACT = 16_384
+_TABLES = 64
+_AWAY = 8  # tables whose planes do not go through the mean picture
+_CROWD = 256  # pictures of one hash that are looked at
+_BLOCK = 1024
 _CHUNK = 4096
 # The inverse of each symmetry: only the quarter turns are not their own, and one of the
 # two finds the pairs of both.
@@ -44,7 +53,7 @@ class Candidates:
         second: int64 `(m,)`.
         symmetry: Index into `SYMMETRIES`, int8 `(m,)`.
         correlation: Of the two thumbnails, float32 `(m,)`.
-        crowded: How many images had more near neighbours than were looked at.
+        crowded: How many images had more alike ones than were looked at.
     """
 
     first: np.ndarray
@@ -74,55 +83,53 @@ def is_flat(thumbs: np.ndarray) -> np.ndarray:
 
 
 def candidates(
-    thumbs: np.ndarray, least: float, advance: Callable[[int], None] = lambda _: None
+    thumbs: np.ndarray,
+    least: float,
+    advance: Callable[[int], None] = lambda _: None,
+    exact: int = _EXACT,
 ) -> Candidates:
-    """All pairs whose thumbnails correlate, in any of the eight symmetries.
+    """Pairs whose thumbnails correlate, in any of the eight symmetries.
 
     Args:
-        thumbs: uint8 `(n, side, side)`; no two of them identical, or the tree would
+        thumbs: uint8 `(n, side, side)`; no two of them identical, or the search would
             spend itself on them.
         least: The normalised correlation from which a pair is a candidate, in (0, 1).
         advance: Told how many images were looked up in one of the symmetries.
+        exact: Up to so many pictures all are compared.
 
     Returns:
         One row per pair and symmetry, sorted.
     """
     shown = np.flatnonzero(~is_flat(thumbs))
+    count = len(shown)
     # Half precision: the products are summed in single, 1e-4 off at the most.
-    pictures = np.empty((len(shown), *thumbs.shape[1:]), np.float16)
-    for start in range(0, len(shown), _CHUNK):
+    pictures = np.empty((count, *thumbs.shape[1:]), np.float16)
+    for start in range(0, count, _CHUNK):
         part = slice(start, start + _CHUNK)
         pictures[part] = normalise(thumbs[shown[part]])
     lowest = _coefficients(pictures)
-    radius = float(np.sqrt(2 * (1 - least))) + 1e-3
-    from scipy.spatial import cKDTree
-
-    tree = cKDTree(lowest.reshape(len(shown), -1))
-    found, crowded = [], np.zeros(len(shown), bool)
+    search = _all_pairs if count <= max(exact, 1) else _Hashed(lowest)
+    found, crowded = [], np.zeros(count, bool)
     for symmetry in _ONE_OF_EACH:
-        turned = _turn_coefficients(lowest, symmetry).reshape(len(shown), -1)
-        pairs = []
-        for start in range(0, len(shown), _CHUNK):
-            rows = np.arange(start, min(start + _CHUNK, len(shown)))
-            near, full = _near(tree, turned, rows, radius)
-            pairs.append(near)
+        turned = _turn_coefficients(lowest, symmetry).reshape(count, _LOWEST**2)
+        mutual = bool(_INVERSE[symmetry] == symmetry)
+        keys = [np.zeros(0, np.int64)]
+        for first, second, full in search(
+            lowest.reshape(count, _LOWEST**2), turned, least
+        ):
             crowded[full] = True
-            advance(len(rows))
-        # The turned query is the second: it was turned to lie on its neighbour.
-        first, second = _each_once(pairs, len(shown), symmetry)
+            if mutual:  # found from both sides
+                first, second = np.minimum(first, second), np.maximum(first, second)
+            near = _distances(lowest, turned, first, second) <= 2 * (1 - least) + 1e-3
+            near &= first != second
+            keys.append(np.unique(first[near] * count + second[near]))
+        first, second = np.divmod(np.unique(np.concatenate(keys)), max(count, 1))
         r = _correlations(pictures, first, second, symmetry)
         keep = r >= least
         found.append((first[keep], second[keep], symmetry, r[keep]))
+        advance(count)
     first, second, turns, r = _joined(found)
     return Candidates(shown[first], shown[second], turns, r, int(crowded.sum()))
-
-
-def _each_once(pairs: list, count: int, symmetry: int) -> tuple:
-    """Pairs that were found from both sides only once."""
-    first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    if _INVERSE[symmetry] == symmetry:
-        first, second = np.minimum(first, second), np.maximum(first, second)
-    return np.divmod(np.unique(first.astype(np.int64) * count + second), count)
 
 
 def _coefficients(pictures: np.ndarray) -> np.ndarray:
@@ -146,30 +153,82 @@ def _turn_coefficients(lowest: np.ndarray, symmetry: int) -> np.ndarray:
     return turned * signs if symmetry >= 4 else turned
 
 
-def _near(tree, turned: np.ndarray, rows: np.ndarray, radius: float):
-    """Pairs (neighbour, row) within the radius; rows that have too many."""
-    pairs, full = [], rows
-    for number in _NEIGHBOURS:
-        number = min(number, tree.n)
-        distance, neighbour = tree.query(
-            turned[full],
-            k=np.arange(1, number + 1),
-            distance_upper_bound=radius,
-            workers=-1,
-        )
-        there = np.isfinite(distance)
-        more = there[:, -1] & (number < tree.n)
-        last = number in (_NEIGHBOURS[-1], tree.n)
-        # Rows with more neighbours are asked again, for all of them at once.
-        take = there if last else there & ~more[:, None]
-        which, _ = np.nonzero(take)
-        pairs.append((neighbour[take], full[which]))
-        full = full[more]
-        if last or not len(full):
-            break
-    first, second = (np.concatenate(part) for part in zip(*pairs, strict=True))
-    other = first != second
-    return (first[other], second[other]), full
+_Found = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]
+
+
+def _all_pairs(base: np.ndarray, turned: np.ndarray, least: float) -> _Found:
+    """Pairs (row of base, row of turned) by one matrix product."""
+    # |a - b|^2 <= 2 (1 - r) as one product: (a, -|a|^2/2, 1) (b, 1, -|b|^2/2).
+    half = (base**2).sum(axis=1, keepdims=True) / 2
+    one = np.ones_like(half)
+    left = np.hstack([base, -half, one])
+    right = np.hstack([turned, one, -half]).T.copy()
+    none = np.zeros(0, np.int64)
+    for start in range(0, len(base), _BLOCK):
+        near = left[start : start + _BLOCK] @ right >= least - 1 - 1e-3
+        first, second = np.nonzero(near)
+        yield first + start, second, none
+
+
+class _Hashed:
+    """Pairs of pictures with the same hash in one of many tables."""
+
+    def __init__(self, lowest: np.ndarray):
+        base = lowest.reshape(len(lowest), -1)
+        # So many bits that unlike pictures seldom share a hash.
+        self._bits = int(np.ceil(np.log2(len(base)))) + 4
+        random = np.random.default_rng(0)
+        shape = (base.shape[1], _TABLES * self._bits)
+        self._planes = random.normal(size=shape).astype(np.float32)
+        # Heads have much in common; what differs between them is to be hashed, so that
+        # the planes go through the mean picture. In a crowd of copies that is one of
+        # them, and so some tables' planes go through the pictures farthest from it.
+        mean = base.mean(axis=0)
+        far = np.argsort(((base - mean) ** 2).sum(axis=1))[-len(base) // 10 - 1 :]
+        through = np.tile(mean, (_TABLES, 1))
+        through[:_AWAY] = base[random.choice(far, _AWAY)]
+        planes = self._planes.reshape(base.shape[1], _TABLES, self._bits)
+        self._offset = np.einsum("ti,itb->tb", through, planes).ravel()
+        keys = self._keys(base)
+        self._order = np.argsort(keys, axis=1, kind="stable")
+        self._sorted = np.take_along_axis(keys, self._order, axis=1)
+
+    def _keys(self, pictures: np.ndarray) -> np.ndarray:
+        """The hash of each picture in each table, int64 `(tables, n)`."""
+        powers = 2 ** np.arange(self._bits, dtype=np.int64)
+        keys = np.empty((_TABLES, len(pictures)), np.int64)
+        for start in range(0, len(pictures), _CHUNK):
+            part = pictures[start : start + _CHUNK] @ self._planes > self._offset
+            part = part.reshape(len(part), _TABLES, self._bits)
+            keys[:, start : start + _CHUNK] = (part @ powers).T
+        return keys
+
+    def __call__(self, base: np.ndarray, turned: np.ndarray, least: float) -> _Found:
+        for order, known, asked in zip(
+            self._order, self._sorted, self._keys(turned), strict=True
+        ):
+            start = np.searchsorted(known, asked, "left")
+            number = np.searchsorted(known, asked, "right") - start
+            full = np.flatnonzero(number > _CROWD)
+            number = np.minimum(number, _CROWD)
+            second = np.repeat(np.arange(len(asked)), number)
+            ahead = np.arange(len(second)) - np.repeat(
+                np.cumsum(number) - number, number
+            )
+            yield order[np.repeat(start, number) + ahead], second, full
+
+
+def _distances(
+    lowest: np.ndarray, turned: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """Squared distances of rows of `lowest` and `turned`, float32 `(m,)`."""
+    base = lowest.reshape(len(lowest), -1)
+    found = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        off = base[first[part]] - turned[second[part]]
+        found[part] = np.einsum("ni,ni->n", off, off)
+    return found
 
 
 def _correlations(
@@ -186,16 +245,12 @@ def _correlations(
 
 def _joined(found: list[tuple]) -> tuple[np.ndarray, ...]:
     """All finds with first < second, each once, sorted."""
-    first = np.concatenate([part[0] for part in found]).astype(np.int64)
-    second = np.concatenate([part[1] for part in found]).astype(np.int64)
+    first = np.concatenate([part[0] for part in found])
+    second = np.concatenate([part[1] for part in found])
     turns = np.concatenate([np.full(len(p[0]), p[2], np.int8) for p in found])
     r = np.concatenate([part[3] for part in found])
     swap = first > second
     first, second = np.where(swap, second, first), np.where(swap, first, second)
     turns = np.where(swap, _INVERSE[turns], turns)
     order = np.lexsort((turns, second, first))
-    first, second, turns, r = first[order], second[order], turns[order], r[order]
-    new = np.ones(len(first), bool)
-    same = (first[1:] == first[:-1]) & (second[1:] == second[:-1])
-    new[1:] = ~(same & (turns[1:] == turns[:-1]))
-    return first[new], second[new], turns[new], r[new]
+    return first[order], second[order], turns[order], r[order]

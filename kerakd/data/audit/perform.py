@@ -145,6 +145,7 @@ def _table(
             "local_detail": np.concatenate([ones, near[5]]).round(4),
             "same_class": label[a] == label[b],
             "same_split": split[a] == split[b],
+            "same_patient": samples.groups[a] == samples.groups[b],
         },
         columns=list(PAIR_COLUMNS),
     )

@@ -21,6 +21,7 @@ PAIR_COLUMNS = (
     "local_detail",
     "same_class",
     "same_split",
+    "same_patient",
 )
 _FORMAT = "kerakd audit"
 _VERSION = 1
@@ -38,7 +39,8 @@ class Audit:
             pixels; `"near"`), `symmetry` (how b is turned to lie on a), `correlation`
             (of thumbnails of 32 pixels), `detail` and `local_detail` (of band-passed
             pictures of 128 pixels, whole and 10th percentile over blocks),
-            `same_class`, `same_split`. Of m files with the same pixels the first is
+            `same_class`, `same_split`, `same_patient` (False where no patients are
+            known). Of m files with the same pixels the first is
             paired with the m - 1 others, and stands for all of them in near pairs.
         summary: All numbers, JSON-able; `summary["findings"]` are the sentences.
         samples: The table that was audited; None after `load`.
@@ -148,7 +150,7 @@ class Audit:
             images["cluster"] = images["cluster"].astype("int64")
             for name in ("correlation", "detail", "local_detail"):
                 found[name] = found[name].astype("float64")
-            for name in ("same_class", "same_split"):
+            for name in ("same_class", "same_split", "same_patient"):
                 found[name] = found[name].map({"True": True, "False": False})
         except ValueError as error:
             raise DataError(

@@ -4,6 +4,9 @@ import pandas as pd
 
 from kerakd.data.audit.copies import summarise_copies, summarise_patients
 from kerakd.data.audit.marks import Marks
+from kerakd.data.audit.odd import summarise_balance, summarise_odd
+from kerakd.data.audit.origins import summarise_origins
+from kerakd.data.audit.probe import probe_shortcuts
 from kerakd.data.audit.words import findings
 from kerakd.data.samples import Samples
 
@@ -42,6 +45,12 @@ def summarise(
             **searched,
         },
         "patients": summarise_patients(samples),
+        "balance": summarise_balance(samples),
+        "odd": summarise_odd(samples, marks),
+        "origins": summarise_origins(samples, marks.facts),
+        "probe": {"skipped": "it was not asked for"},
     }
+    if with_probe:
+        summary["probe"] = probe_shortcuts(samples, marks, images["group"], seed)
     summary["findings"] = findings(summary)
     return summary

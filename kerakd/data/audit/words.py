@@ -3,6 +3,40 @@
 from kerakd.data.remarks import remarks
 
 WARNING, NOTE = "warning", "note"
+# From here on above chance, a source or a shortcut is worth a warning.
+_TELLING = 0.1
+_AUC = 0.9
+_PROBES = {
+    "border pixels": "The border pixels",
+    "global statistics": "Ten global statistics of the grey values",
+    "file facts": "The file's size, format and mode",
+    "all": "All of these together",
+}
+_ODD = {
+    "flat": ("shows one grey and nothing else", "show one grey and nothing else"),
+    "misnamed": (
+        "has a suffix of another format than its content",
+        "have a suffix of another format than their content",
+    ),
+    "turned by EXIF": ("is turned by its EXIF entry", "are turned by an EXIF entry"),
+    "several frames": (
+        "holds several frames, of which the first is used",
+        "hold several frames, of which the first is used",
+    ),
+    "under 32 pixels": ("is under 32 pixels", "are under 32 pixels"),
+    "elongated": (
+        "is more than twice as elongated as usual",
+        "are more than twice as elongated as usual",
+    ),
+    "rare mode": (
+        "has a colour mode that fewer than 1% have",
+        "have a colour mode that fewer than 1% have",
+    ),
+    "rare size": (
+        "has a size that fewer than 1% have",
+        "have sizes that fewer than 1% have",
+    ),
+}
 
 
 def findings(summary: dict) -> list[dict]:
@@ -18,6 +52,10 @@ def findings(summary: dict) -> list[dict]:
 
     _copies(summary["copies"], say)
     _patients(summary["patients"], say)
+    _origins(summary["origins"], say)
+    _probe(summary["probe"], say)
+    _balance(summary["balance"], say)
+    _odd(summary["odd"], say)
     for line in remarks({k: summary["data"][k] for k in ("skipped", "bad")}):
         say(NOTE, "files", line)
     return sorted(found, key=lambda one: one["level"] != WARNING)
@@ -86,6 +124,71 @@ def _patients(patients: dict, say) -> None:
             "Nothing says which images are of one patient; where file names do, give "
             "--groups.",
         )
+
+
+def _origins(origins: dict, say) -> None:
+    for what, column in (("class", "label"), ("split", "split")):
+        # The mark that tells most, and only where it tells something.
+        known = {k: v[column] for k, v in origins.items() if v[column] is not None}
+        if not known:
+            continue
+        name = max(known, key=lambda one: known[one]["accuracy"])
+        best = known[name]
+        if best["accuracy"] > best["chance"] + _TELLING:
+            marks = "encoding, mode and size" if name == "all of these" else f"{name}"
+            say(
+                WARNING,
+                "origins",
+                f"The {marks} of a file alone names its {what} in "
+                f"{100 * best['accuracy']:.1f}% of cases (the commonest {what} is "
+                f"{100 * best['chance']:.1f}%): classes come from different sources, "
+                "and a network may learn the source.",
+            )
+
+
+def _probe(probe: dict, say) -> None:
+    if "skipped" in probe:
+        say(NOTE, "shortcuts", f"No shortcut probe: {probe['skipped']}.")
+        return
+    for name, one in probe["probes"].items():
+        label, best = max(one["classes"].items(), key=lambda item: item[1]["auc"])
+        far = one["balanced_accuracy"] > probe["balanced_chance"] + 2 * _TELLING
+        say(
+            WARNING if far or best["auc"] > _AUC else NOTE,
+            "shortcuts",
+            f"{_PROBES[name]} alone name the class in {100 * one['accuracy']:.1f}% "
+            f"(balanced {100 * one['balanced_accuracy']:.1f}%, chance "
+            f"{100 * probe['balanced_chance']:.1f}%); {label} against the rest in "
+            f"{100 * best['accuracy']:.1f}% (always saying the commoner side: "
+            f"{100 * best['chance']:.1f}%), ROC-AUC {best['auc']:.3f}.",
+        )
+
+
+def _balance(balance: dict, say) -> None:
+    ratio = balance["largest_to_smallest"]
+    counted = ", ".join(f"{k} {v}" for k, v in balance["by_class"].items())
+    if len(balance["by_class"]) > 1:
+        say(
+            WARNING if ratio > 3 else NOTE,
+            "balance",
+            f"Images by class: {counted}; the largest is {ratio:.1f} times the "
+            "smallest.",
+        )
+
+
+def _odd(odd: dict, say) -> None:
+    for kind, one in odd["kinds"].items():
+        number, examples = one["count"], ", ".join(one["examples"][:3])
+        verb = _many(number, _ODD[kind][0], _ODD[kind][1])
+        files = f"{number} {_many(number, 'file')}"
+        say(NOTE, "odd files", f"{files} {verb} (such as {examples}).")
+    if len(odd["modes"]) > 1:
+        counted = ", ".join(f"{k} {v}" for k, v in odd["modes"].items())
+        say(NOTE, "odd files", f"Colour modes are mixed: {counted}.")
+    if len(odd["sizes"]) > 1:
+        counted = ", ".join(f"{k} {v}" for k, v in list(odd["sizes"].items())[:5])
+        more = " and others" if len(odd["sizes"]) > 5 else ""
+        say(NOTE, "odd files", f"Sizes are mixed: {counted}{more}.")
 
 
 def _percent(part: int, whole: int) -> str:
