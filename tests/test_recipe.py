@@ -3,7 +3,14 @@
 import pytest
 
 from kerakd.errors import RecipeError
-from kerakd.recipe import Recipe, load_recipe, recipe_from, save_recipe, strict_yaml
+from kerakd.recipe import (
+    Recipe,
+    load_recipe,
+    recipe_from,
+    save_recipe,
+    strict_yaml,
+    with_external,
+)
 from kerakd.recipe.overrides import grid, parse_setting, parse_sweep, put
 
 PAGE = """
@@ -160,6 +167,10 @@ def test_an_unknown_key_names_its_place_and_the_nearest():
         ({"export__modes": ["int9"]}, ("'export.modes[0]'", "float32")),
         ({"data__phantom": {"size": 64}}, ("data", "source: phantom")),
         ({"tiny": 3}, ("'tiny'", "key: value")),
+        ({"export__modes": []}, ("export", "one or more modes")),
+        ({"export__modes": ["int8", "int8"]}, ("export", "each once")),
+        ({"external": [{"classes": {}}]}, ("'external[0].source'", "missing")),
+        ({"data__audit": "no"}, ("'data.audit'", "true or false")),
     ],
 )
 def test_a_wrong_value_is_told_with_its_key_and_what_it_must_be(changes, parts):
@@ -249,6 +260,17 @@ def test_trained_teachers_take_the_place_of_the_recipes(tmp_path):
         recipe = load_recipe(path, teacher_files=[tmp_path / "t.keras"], tiny=tiny)
         assert recipe.teacher.model is None
         assert recipe.teacher.files == [str(tmp_path / "t.keras")]
+
+
+def test_images_from_elsewhere_come_from_the_page_and_the_command(tmp_path):
+    recipe = recipe_from(
+        page(external=[{"source": "scans", "classes": {"yes": ["a", "b"], "no": "c"}}])
+    )
+    more = with_external(recipe, [tmp_path / "other"])
+    assert [one.source for one in more.external] == ["scans", str(tmp_path / "other")]
+    assert more.external[0].classes == {"yes": ["a", "b"], "no": "c"}
+    path = save_recipe(more, tmp_path / "recipe.yaml")
+    assert load_recipe(path) == more
 
 
 # Sweeps ---------------------------------------------------------------------------

@@ -95,6 +95,8 @@ footer { color: var(--muted); font-size: .92rem; padding-bottom: 3rem;
   margin-top: 3rem; }
 @media (max-width: 40rem) { .wide img { min-width: 38rem; }
   main, header, footer { padding: 0 .8rem; }
+  /* A first column as wide as the screen would hide all others under it. */
+  tr > :first-child { white-space: normal; max-width: 9.5rem; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: .6rem; } }
 @media print { nav { display: none; } h2, figure { break-inside: avoid; } }
 """

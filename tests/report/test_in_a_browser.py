@@ -78,6 +78,10 @@ def test_nothing_runs_off_a_phones_side(page):
             ".map(e => e.outerHTML.slice(0, 80))"
         )
         assert wide == []
+        # The first column stays put; it must leave room for the others.
+        first = "document.querySelectorAll('tbody tr > :first-child')"
+        width = page.ask(f"Math.max(...Array.from({first}, e => e.offsetWidth))")
+        assert width < 200
 
 
 def test_dark_is_dark_and_can_be_read(page):
