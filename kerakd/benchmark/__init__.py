@@ -7,6 +7,7 @@ import importlib
 
 _NAMES = {
     "benchmark_audit": "kerakd.benchmark.audit",
+    "benchmark_aware": "kerakd.benchmark.aware",
     "benchmark_cache": "kerakd.benchmark.cache",
     "benchmark_checkpoint": "kerakd.benchmark.checkpoint",
     "benchmark_memory": "kerakd.benchmark.memory",

@@ -324,3 +324,61 @@ def audit(
 
 def _step(source: dict) -> str:
     return f"{source['milliseconds_per_step']:.1f}"
+
+
+@app.command("aware")
+def aware(
+    student: Annotated[str, typer.Argument(help="A trained classifier, .keras.")],
+    folder: Annotated[
+        str, typer.Argument(help="Its images: a folder, or a name below --data.")
+    ],
+    data: common.Data = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="Its teacher, .keras. Default: the float student itself."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Times over the training set.")] = 2,
+    learning_rate: Annotated[float, typer.Option(help="At the first step.")] = 1e-4,
+    seeds: Annotated[int, typer.Option(help="Trainings of each kind.")] = 1,
+    quiet: common.Quiet = False,
+    json: common.Json = None,
+) -> None:
+    """Does a teacher help a student that learns to be int8?
+
+    Int8 after training against quantisation-aware training on the labels alone and
+    with the teacher, on the validation images (split with seed 0, 20%).
+
+    \b
+    Examples:
+      kerakd benchmark aware student.keras brain-tumor-mri --teacher teacher.keras
+      kerakd benchmark aware student.keras mri --seeds 3 --json aware.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.aware import benchmark_aware
+    from kerakd.data import resolve
+
+    figures = benchmark_aware(
+        student,
+        teacher or student,
+        resolve(folder, data),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        seeds=seeds,
+        progress=False if quiet else None,
+    )
+    rows = [
+        [
+            one["name"],
+            "" if one["seed"] is None else str(one["seed"]),
+            str(one["validation_wrong"]),
+            f"{100 * one['validation_accuracy']:.2f}%",
+            f"{100 * one['same_class']:.2f}%",
+            f"{one['divergence']:.4f}",
+        ]
+        for one in figures["variants"]
+    ]
+    common.show_table(
+        ("Variant", "Seed", "Wrong", "Accuracy", "As float32", "KL"), rows
+    )
+    common.write_figures(json, figures)

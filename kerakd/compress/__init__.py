@@ -17,6 +17,10 @@ _NAMES = {
     "from_tf_keras": "kerakd.compress.bridge",
     "representative": "kerakd.compress.calibration",
     "interleaved": "kerakd.compress.timing",
+    "quantize_aware": "kerakd.compress.aware.quantize_aware",
+    "prune": "kerakd.compress.aware.prune",
+    "cluster": "kerakd.compress.aware.cluster",
+    "Compressed": "kerakd.compress.aware.result",
 }
 
 __all__ = [*_NAMES]

@@ -19,7 +19,9 @@ def batch_normalization(scope, owner, x):
     )
     if not arguments.get("synchronized"):
         arguments.pop("synchronized", None)
-    return scope.call("BatchNormalization", owner, x, **arguments)
+    # The fused kernel rounds otherwise, which many layers add up, and in training
+    # keeps the variance of a sample (n - 1) where Keras 3 keeps that of the batch.
+    return scope.call("BatchNormalization", owner, x, fused=False, **arguments)
 
 
 @layer("LayerNormalization")

@@ -4,17 +4,21 @@ import numpy as np
 
 
 def settled(model, seed=0):
-    """The model, after its BatchNorm statistics were drawn as training leaves them."""
+    """The model, with the BatchNorm statistics that it has on random pixels."""
     import keras
 
-    random = np.random.default_rng(seed)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            shape = layer.moving_mean.shape
-            layer.moving_mean.assign(random.normal(0, 0.1, shape))
-            layer.moving_variance.assign(random.uniform(0.5, 1.5, shape))
-            if layer.center:
-                layer.beta.assign(random.normal(0, 0.1, shape))
+    norms = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    if norms:
+        model(pixels(model.input_shape[1:], seed, count=8), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
     return model
 
 
