@@ -10,6 +10,12 @@ from kerakd.report.page import entries, figure, join, missing, paragraph, table
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.style import colour, title
 
+# Contact sheets that an audit leaves in the folder.
+_SHEETS = {
+    "audit_across_splits.png": "Copies in two splits, from the weakest on",
+    "audit_contradictions.png": "Copies that bear different labels",
+}
+
 
 def name_of(model: str) -> str:
     """A model's name with its colour, as HTML."""
@@ -39,9 +45,21 @@ def audit(run: RunFolder) -> str:
     return join(
         *sentences,
         f"<ul>{items}</ul>" if items else "",
+        *(_sheet(run, name, caption) for name, caption in _SHEETS.items()),
         paragraph(
             "Every finding is in audit.json, the copies in clusters.csv.", "muted"
         ),
+    )
+
+
+def _sheet(run: RunFolder, name: str, caption: str) -> str:
+    """A contact sheet of the audit, folded; empty where there is none."""
+    path = run.path / name
+    if not path.is_file():
+        return ""
+    return (
+        f"<details><summary>{escape(caption)}</summary>\n"
+        f"{figure(path, caption, caption, wide=True)}</details>"
     )
 
 

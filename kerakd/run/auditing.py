@@ -13,7 +13,6 @@ from kerakd.run.job import Job
 from kerakd.run.leaks import Leaks
 
 CLUSTERS = "clusters.csv"
-AUDIT = "audit.json"
 
 
 def look_for_leaks(
@@ -52,11 +51,11 @@ def clusters_of(
     """
     if not recipe.data.audit:
         return None
-    if not ((folder / CLUSTERS).is_file() and (folder / AUDIT).is_file()):
+    if not (folder / CLUSTERS).is_file():
         say("Looking for copies across the splits")
         progress = None if verbose else False
         found = audit(samples, seed=recipe.seed, progress=progress)
-        found.save(folder.path, sheets=False)
+        found.save(folder.path)
     return read_clusters(folder / CLUSTERS)
 
 

@@ -344,6 +344,7 @@ def test_what_audit_explain_and_compress_left_is_shown(with_copies, run_folder, 
     }
     (run_folder / "compression.json").write_text(json.dumps({"variants": [variant]}))
     (run_folder / "figures" / "attention_gradcam.png").write_bytes(png)
+    (run_folder / "audit_contradictions.png").write_bytes(png)
     (run_folder / "figures" / "summary_visualization.png").write_bytes(png)
     html = write_report(run_folder).read_text()
     page = Page(html)
@@ -356,6 +357,7 @@ def test_what_audit_explain_and_compress_left_is_shown(with_copies, run_folder, 
     assert row in page.text
     shown = [a["alt"] for tag, a in page.tags if tag == "img"]
     assert "Heat maps of teacher and student by Grad-CAM" in shown
+    assert "Copies that bear different labels" in shown
     assert "No heat maps were made" not in page.text
 
 
