@@ -25,6 +25,7 @@ _MODULES = (
     "data",
     "distillation",
     "evaluation",
+    "explain",
     "losses",
     "models",
     "report",

@@ -59,7 +59,8 @@ def test_every_public_name_is_there(name):
 
 
 @pytest.mark.parametrize(
-    "package", ["compress", "data", "distillation", "models", "report", "training"]
+    "package",
+    ["compress", "data", "distillation", "explain", "models", "report", "training"],
 )
 def test_every_name_of_a_lazy_room_is_there(package):
     module = importlib.import_module(f"kerakd.{package}")

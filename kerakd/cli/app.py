@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import kerakd
-from kerakd.cli import benchmark, cache, data, experiments, models
+from kerakd.cli import benchmark, cache, data, experiments, explain, models
 from kerakd.cli.errors import SentenceGroup
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ def _everywhere(
 
 experiments.add_to(app)
 models.add_to(app)
+explain.add_to(app)
 data.add_to(app)
 app.add_typer(cache.app, name="cache")
 app.add_typer(benchmark.app, name="benchmark")

@@ -15,6 +15,10 @@ from kerakd.errors import DataError, ModelError, RecipeError
 from kerakd.evaluation.batches import labelled_batches, route, table_order
 from kerakd.evaluation.classification import class_logits, probabilities
 from kerakd.evaluation.logits import check_logits, forward_of, require_logits
+from kerakd.explain.asking import explain_many, methods_for
+from kerakd.explain.attention import RESOLUTION
+from kerakd.explain.similarity import compare_maps
+from kerakd.report.attention import Case, heat_rows
 from kerakd.report.style import (
     INK,
     MUTED,
@@ -29,6 +33,8 @@ from kerakd.report.style import (
 )
 
 _MOST_CLASSES = 8
+_FEWEST_COLUMNS = 6  # so that a single heat map is not larger than the picture
+_HEAT_ROW = 1.75
 
 
 def visualize_classification_kd(
@@ -39,12 +45,14 @@ def visualize_classification_kd(
     class_names: Sequence[str] | None = None,
     temperature: float = 4.0,
     path: str | os.PathLike | None = None,
+    methods: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw pictures beside what teacher and student say about them.
+    """Draw pictures beside what teacher and student say of them, and where they look.
 
     For each picture: the picture with its true class; the probabilities of both models
-    and whether they agree; and both softened by the temperature, which is what the
-    student was trained to match.
+    and whether they agree; both softened by the temperature, which is what the
+    student was trained to match; and below, the heat maps of both for the true class by
+    every method, with the rank correlation of each pair.
 
     ```python
     kerakd.visualize_classification_kd(
@@ -64,14 +72,18 @@ def visualize_classification_kd(
             indices.
         temperature: What the logits are divided by in the softened panel, above 0.
         path: The PNG to write, or `None`.
+        methods: Names from `kerakd.explain.METHODS`; by default all that suit both
+            networks, `()` for no heat maps. Callable runners show no activations: of
+            them there are none unless `["rise"]` is asked for.
 
     Returns:
         The figure; it shows itself in a notebook.
 
     Raises:
         DataError: `idx` is outside the data, or the data are not labelled pictures.
-        ModelError: The models give no logits, or for different classes.
-        RecipeError: The temperature is not above 0.
+        ModelError: The models give no logits, or for different classes, or cannot be
+            explained by a method that was asked for.
+        RecipeError: The temperature is not above 0, or there is no such method.
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise RecipeError(f"The temperature must be above 0; got {temperature}.")
@@ -88,11 +100,25 @@ def visualize_classification_kd(
     answers = {m: _mean(logits, 1.0) for m, logits in said.items()}
     softened = {m: _mean(logits, temperature) for m, logits in said.items()}
 
+    student = getattr(student, "student", student)
+    if methods is None:
+        fitting = [methods_for(teachers), methods_for(student)]
+        methods = [m for m in fitting[0] if m in fitting[1] and m != "rise"]
+    cases = _cases(teachers, student, x, labels, methods)
     shown = min(len(names), _MOST_CLASSES)
-    figure = picture(11, len(wanted) * (1.35 + 0.42 * max(shown, 3)) + 0.4)
-    grid = figure.subplots(len(wanted), 3, squeeze=False, width_ratios=[1, 1.45, 1.45])
+    height = 1.35 + 0.42 * max(shown, 3)
+    heat = 2 * _HEAT_ROW if methods else 0
+    figure = picture(11, len(wanted) * (height + heat) + 0.4)
+    grid = figure.add_gridspec(
+        2 * len(wanted) if methods else len(wanted),
+        1,
+        height_ratios=[height, heat] * len(wanted) if methods else None,
+    )
     pictures = _largest(x)
-    for row, panels in enumerate(grid):
+    for row in range(len(wanted)):
+        place = 2 * row if methods else row
+        above = grid[place].subgridspec(1, 3, width_ratios=[1, 1.45, 1.45])
+        panels = [figure.add_subplot(above[k]) for k in range(3)]
         truth = int(labels[row])
         show_image(panels[0], pictures[row])
         panels[0].set_anchor("N")
@@ -108,7 +134,8 @@ def visualize_classification_kd(
         _bars(panels[2], soft, names, classes, truth)
         head(panels[2], f"Softened, temperature {temperature:g}")
         for axes in panels[1:]:
-            axes.set_xlabel("Probability (%)" if row == len(grid) - 1 else "")
+            last = bool(methods) or row == len(wanted) - 1
+            axes.set_xlabel("Probability (%)" if last else "")
         if len(classes) < len(names):
             panels[2].text(
                 1,
@@ -118,6 +145,16 @@ def visualize_classification_kd(
                 ha="right",
                 fontsize=9,
                 color=MUTED,
+            )
+        if methods:
+            below = grid[place + 1].subgridspec(2, max(_FEWEST_COLUMNS, len(methods)))
+            heat_rows(
+                [
+                    [figure.add_subplot(below[k, m]) for m in range(len(methods))]
+                    for k in range(2)
+                ],
+                cases[row],
+                methods,
             )
     several = f"Teachers (mean of {len(teachers)})" if len(teachers) > 1 else "Teacher"
     figure.legend(
@@ -130,6 +167,44 @@ def visualize_classification_kd(
     )
     save(figure, path)
     return figure
+
+
+def _cases(
+    teachers: Sequence[Any],
+    student: Any,
+    x: Any,
+    labels: np.ndarray,
+    methods: Sequence[str],
+) -> list[Case]:
+    """Where both look in each picture, about its true class."""
+    if not methods:
+        return []
+    found = {
+        role: explain_many(model, np.asarray(route(x, role)), methods, labels)
+        for role, model in (("teacher", list(teachers)), ("student", student))
+    }
+    size = (RESOLUTION, RESOLUTION)
+    likeness = {
+        method: compare_maps(*(one[method].at(size) for one in found.values()))
+        for method in methods
+    }
+    pictures = _largest(x)
+    return [
+        Case(
+            picture=pictures[row],
+            title="",
+            answers={},
+            maps={
+                role: {method: by[method].maps[row] for method in methods}
+                for role, by in found.items()
+            },
+            likeness={
+                method: float(likeness[method]["rank_correlation"][row])
+                for method in methods
+            },
+        )
+        for row in range(len(labels))
+    ]
 
 
 def _rows(dataset: Any, wanted: list[int]) -> tuple[Any, np.ndarray]:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerakd import report
+from kerakd.explain.asking import methods_for
+from kerakd.explain.names import SHARED
 from kerakd.recipe import Recipe
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
@@ -41,6 +43,10 @@ def write_pages(
         # A schedule has no one value; the panel then shows the usual one.
         temperature=temperature if isinstance(temperature, int | float) else 4.0,
         path=job.folder / "figures" / "comparison.png",
+        # From one pass; `kerakd explain` draws the others.
+        methods=[
+            m for m in methods_for([*teacher.models, student.models[0]]) if m in SHARED
+        ],
     )
     report.write_report(job.folder.path)
     report.write_model_card(job.folder.path)

@@ -170,3 +170,42 @@ def test_a_one_output_pair_is_shown_as_two_classes():
 def test_what_cannot_be_drawn_is_said(more, error, told):
     with pytest.raises(error, match=told):
         draw(**more)
+
+
+def convolutional(size):
+    keras.utils.set_random_seed(size)
+    inputs = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(3)(x))
+
+
+def test_heat_maps_of_both_networks_by_every_method():
+    data = np.random.default_rng(0).uniform(0, 255, (4, 8, 8, 3)).astype("f4"), LABELS
+    teacher, student = convolutional(16), convolutional(8)
+    figure = visualize_classification_kd(
+        [teacher, teacher], student, data, idx=[1, 2], methods=["gradcam", "saliency"]
+    )
+    assert len(figure.axes) == 2 * (3 + 2 * 2)
+    heat = figure.axes[3:7]
+    assert [axes.get_title() for axes in heat[:2]] == ["Grad-CAM", "Saliency"]
+    assert heat[0].get_ylabel() == "Teacher" and heat[2].get_ylabel() == "Student"
+    from kerakd.explain import compare_maps, explain
+
+    maps = [explain(m, data[0][1:2], "gradcam", LABELS[1]) for m in (teacher, student)]
+    np.testing.assert_allclose(
+        heat[2].images[1].get_array(), maps[1].maps[0], atol=1e-5
+    )
+    alike = compare_maps(*(one.at((32, 32)) for one in maps))["rank_correlation"][0]
+    said = heat[2].get_xlabel().replace("\N{MINUS SIGN}", "-")
+    assert said == f"rank correlation {alike:.2f}"
+    # By default, all that suit.
+    figure = visualize_classification_kd(student, student, data, idx=0)
+    assert len(figure.axes) == 3 + 2 * 7
+    assert (
+        len(visualize_classification_kd(student, student, data, methods=()).axes) == 3
+    )
+    with pytest.raises(ModelError, match="for DeiT"):
+        visualize_classification_kd(
+            student, student, data, methods=["attention_rollout"]
+        )
