@@ -10,6 +10,7 @@ _NAMES = {
     "benchmark_aware": "kerakd.benchmark.aware",
     "benchmark_cache": "kerakd.benchmark.cache",
     "benchmark_checkpoint": "kerakd.benchmark.checkpoint",
+    "benchmark_explain": "kerakd.benchmark.explaining",
     "benchmark_memory": "kerakd.benchmark.memory",
     "benchmark_methods": "kerakd.benchmark.methods",
     "benchmark_pipeline": "kerakd.benchmark.pipeline",

@@ -251,6 +251,34 @@ def checkpoint(
     common.write_figures(json, figures)
 
 
+@app.command("explain")
+def explain(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed turns.")] = 11,
+    json: common.Json = None,
+) -> None:
+    """How many forward passes a batch of heat maps costs.
+
+    \b
+    Examples:
+      kerakd benchmark explain --json explain.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.explaining import benchmark_explain
+
+    figures = benchmark_explain(image_size, batch_size, repeats)
+    _show_steps(figures["blocks"])
+    found = figures["ratios"]
+    print(
+        f"{batch_size} Grad-CAMs cost {found['gradcam']['median']:.2f} forward passes "
+        f"(allowed {figures['bar']:.0f}); by tf-keras-vis "
+        f"{found['tf-keras-vis gradcam']['median']:.2f}."
+    )
+    common.write_figures(json, figures)
+
+
 def _show_steps(steps: dict) -> None:
     common.show_table(
         ("Step", "ms", "ms, all processors"),
