@@ -41,7 +41,7 @@ def benchmark_methods(
 ) -> dict[str, Any]:
     """Distil one small student by each method, on the same pictures, for as long.
 
-    Teacher and student are `plain_cnn`, the teacher eight times as wide. The teacher
+    Teacher and student are `plain_cnn`, the teacher four times as wide. The teacher
     is asked once for each view and read from a cache, so that all methods are shown
     the same pictures. Weights of feature losses are those of their papers, none is
     tuned. Judged on the validation images; the test set is not touched.
@@ -52,7 +52,7 @@ def benchmark_methods(
         data: As in `kerakd.data.resolve`, for the Kaggle brain-tumour MRI set.
         image_size: Height and width in pixels.
         per_class: Training images of each class; the teacher has the same ones.
-        epochs: Of each student; the teacher has twice as many.
+        epochs: Of each network.
         seeds: Of initial weights and order.
         views: Views of each picture.
         methods: Which ones; all if `None`.
@@ -167,12 +167,12 @@ class _Bench:
 
     def _teacher(self, seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)
-        model = self._network(2.0, 0.3)
+        model = self._network(1.0, 0.3)
         train_teacher(
             model,
             self.batches(seed, None),
             options={"schedule": "cosine"},
-            epochs=2 * self._epochs,
+            epochs=self._epochs,
             out=self._work / f"teacher_{seed}",
             resume=True,
             verbose=0,

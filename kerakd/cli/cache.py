@@ -12,10 +12,10 @@ app = typer.Typer(
     help="Ask a teacher once, and train any number of students from what it said.",
 )
 
-CachePath = Annotated[Path, typer.Argument(metavar="CACHE", help="A cache's folder.")]
+CachePath = Annotated[Path, typer.Argument(help="A cache's folder.")]
 RunPath = Annotated[
     Path,
-    typer.Argument(metavar="RUN", help="A run whose teacher is trained."),
+    typer.Argument(help="A run whose teacher is trained."),
 ]
 
 

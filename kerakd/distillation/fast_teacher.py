@@ -3,7 +3,7 @@
 import keras
 
 from kerakd.errors import ModelError, RecipeError
-from kerakd.models.graph import is_functional
+from kerakd.models.graph import is_functional, producer
 
 DTYPES = ("bfloat16", "float16")
 # They see pixels or give logits, where eight significant bits are too few.
@@ -43,7 +43,7 @@ def in_dtype(model: keras.Model, dtype: str | None) -> keras.Model:
             f"`teacher_dtype` needs a functional or Sequential teacher, and "
             f"{model.name!r} is {type(model).__name__}; leave `teacher_dtype` out."
         )
-    outputs = {tensor._keras_history.operation for tensor in model.outputs}
+    outputs = _output_layers(model)
 
     def copied(layer):
         config = layer.get_config()
@@ -56,3 +56,13 @@ def in_dtype(model: keras.Model, dtype: str | None) -> keras.Model:
         new.assign(keras.ops.cast(old.value, new.dtype))
     copy.trainable = False
     return copy
+
+
+def _output_layers(model: keras.Model) -> set:
+    """The layers that give the outputs, those inside a nested model included."""
+    found = set()
+    for tensor in model.outputs:
+        operation = producer(tensor).operation
+        nested = is_functional(operation)
+        found |= _output_layers(operation) if nested else {operation}
+    return found

@@ -9,6 +9,7 @@ from kerakd.errors import RecipeError
 TINY = {"image_size": 32, "batch_size": 2, "steps": 1, "repeats": 2}
 
 
+@pytest.mark.slow
 def test_every_ratio_is_of_two_steps_that_were_timed():
     found = benchmark_step(**TINY, teacher="plain_cnn", student="plain_cnn")
     found = json.loads(json.dumps(found, allow_nan=False))

@@ -22,6 +22,7 @@ def test_the_copy_computes_in_bfloat16_close_to_the_teacher(nested):
     exact, fast = np.array(nested(x)), np.array(copy(x), "float32")
     assert 0 < np.abs(exact - fast).max() < 0.05 * exact.std()
     assert copy.get_layer("body").get_layer("conv").kernel.dtype == "bfloat16"
+    assert keras.backend.standardize_dtype(copy(x).dtype) == "float32"
     assert copy.get_layer("rescaling").compute_dtype == "float32"
     assert {w.dtype for w in nested.weights} == {"float32"}
     for one, other in zip(before, weights_of(nested), strict=True):

@@ -59,9 +59,7 @@ class BlockStore:
             for name, shape, dtype in _files(views, samples, layout, block):
                 path = folder / f"{name}.npy"
                 arrays[name] = np.lib.format.open_memmap(path, "w+", dtype, shape)
-                # A full disk would end the process when a page is written.
-                with open(path, "r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+                _take_room(path)
         except OSError as error:
             raise explain_os_error(error, folder) from error
         checksums = arrays.pop(_CHECKSUMS)
@@ -171,6 +169,13 @@ def _files(views: int, samples: int, layout: Layout, block: int) -> Iterator[tup
     for name, (shape, dtype) in layout.items():
         yield name, (views, samples, *shape), np.dtype(dtype)
     yield _CHECKSUMS, (views, -(-samples // block)), np.dtype(np.uint32)
+
+
+def _take_room(path: Path) -> None:
+    """Have the disk's blocks at once: a full one would end the process later on."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _mode(path: Path) -> str:
