@@ -117,6 +117,19 @@ def test_the_leak_is_counted(found, folder):
     assert any("1 picture (2 files) is filed under" in line for line in found.warnings)
 
 
+def test_a_class_without_a_fair_test_image_is_told(tmp_path):
+    for label, start in (("a", 0), ("b", 100)):
+        for i in range(3):
+            save(tmp_path / "train" / label / f"{i}.png", picture(start + i))
+            save(tmp_path / "test" / label / f"{i}.png", picture(start + 10 * i))
+    save(tmp_path / "test" / "b" / "1.png", picture(101))
+    save(tmp_path / "test" / "b" / "2.png", picture(102)[::-1])
+    done = audit(tmp_path, probe=False)
+    shared = done.summary["copies"]["shared"]["test"]
+    assert shared["without_copy_by_class"] == {"a": 2, "b": 0}
+    assert any("No test image of b is without a copy" in w for w in done.warnings)
+
+
 def test_grouped_splits_keep_copies_and_patients_together(found, folder):
     samples = load_images(folder, groups=r"([^/]+)\.\w+$")  # a7 and b7 are one patient
     done = split(samples, clusters=found.clusters, grouped=True, validation=0.2)

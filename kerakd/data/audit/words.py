@@ -74,6 +74,15 @@ def _copies(copies: dict, say) -> None:
                 f"only {one['without_copy']} can tell how a model does on pictures it "
                 "has not seen.",
             )
+            gone = [k for k, v in one["without_copy_by_class"].items() if not v]
+            if gone and one["without_copy"]:
+                say(
+                    WARNING,
+                    "leak",
+                    f"No {split} image of {', '.join(gone)} is without a copy, so that "
+                    f"the {split} images without a copy leave that out; use a grouped "
+                    "split (kerakd split --grouped) to judge all classes.",
+                )
         else:
             say(NOTE, "leak", f"No {split} image has a copy in {learnt}.")
     torn = copies["contradictions"]
