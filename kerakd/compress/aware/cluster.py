@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kerakd.compress.aware.integers import export_int8
+from kerakd.compress.aware.integers import check_exportable, export_int8
 from kerakd.compress.aware.kernels import kernels, wrap_kernels
 from kerakd.compress.aware.learning import learn
 from kerakd.compress.aware.result import Compressed
@@ -79,7 +79,7 @@ def cluster(
         seed: Of dropout, of the centroids and of the order of arrays.
         path: The int8 `.tflite` file to write (and `<path>.json`); none if `None`.
         representative_data: For the int8 file, as in `kerakd.compress.quantize`; the
-            first 128 training images if `None`.
+            first 128 training images if `None` (z-scored ones, too).
         class_names: Names of the logits; the data's if `None`.
         preprocessing: As in `kerakd.compress.quantize`.
         provenance: As in `kerakd.compress.quantize`.
@@ -122,6 +122,7 @@ def cluster(
         class_names=class_names,
         provenance=provenance,
     )
+    check_exportable(begun, representative_data)
     clustering = tfmot().clustering.keras
     first = getattr(clustering.CentroidInitialization, BEGINNINGS[beginning])
 

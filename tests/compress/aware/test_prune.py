@@ -6,8 +6,9 @@ import pytest
 from kerakd.compress import prune, quantize
 from kerakd.compress.aware.integers import gzip_bytes
 from kerakd.compress.aware.prune import is_two_in_four
-from kerakd.errors import RecipeError
+from kerakd.errors import DataError, RecipeError
 from tests.compress.aware import task
+from tests.compress.bridge.networks import small_unet
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,30 @@ def test_two_in_every_four_weights_are_zero(student, train):
     for name in result.report["layers"]:
         assert is_two_in_four(np.asarray(result.model.get_layer(name).kernel)), name
     assert not is_two_in_four(np.asarray(student.get_layer("wide").kernel))
+
+
+@pytest.mark.slow
+def test_a_unet_of_z_scored_slices_is_pruned_and_exported(tmp_path):
+    model = small_unet()
+    images = np.random.default_rng(0).normal(size=(32, 32, 32, 3)).astype(np.float32)
+    masks = (images.mean(-1) > 0).astype(np.int64)
+    result = prune(
+        model,
+        (images, masks),
+        teacher=model,
+        batch_size=16,
+        path=tmp_path / "unet.tflite",
+        progress=False,
+    )
+    assert result.report["sparsity"] == pytest.approx(0.5, abs=0.02)
+    assert result.export.report["float_operators"] == {}
+    assert result.export.report["top1_agreement"] > 0.9
+
+
+def test_too_few_images_for_int8_are_noticed_before_the_training(student, train):
+    few = (train[0][:48], train[1][:48])
+    with pytest.raises(DataError, match="at least 100 images"):
+        prune(student, few, path="student.tflite", progress=False)
 
 
 @pytest.mark.parametrize(
