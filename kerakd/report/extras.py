@@ -202,7 +202,7 @@ def _agreement(found: Mapping[str, Any]) -> str:
 def _masks(found: Mapping[str, Any]) -> str:
     rows = []
     for model, told in found.items():
-        for method, one in ((told or {}).get("methods") or {}).items():
+        for method, one in _methods_of(told).items():
             masks = one.get("masks") if isinstance(one, Mapping) else None
             if masks:
                 rows.append((model, method, masks))
@@ -229,7 +229,7 @@ def _masks(found: Mapping[str, Any]) -> str:
 def _faithfulness(found: Mapping[str, Any]) -> str:
     rows = []
     for model, told in found.items():
-        for method, one in ((told or {}).get("methods") or {}).items():
+        for method, one in _methods_of(told).items():
             if not isinstance(one, Mapping) or "deletion" not in one:
                 continue
             cells = []
@@ -252,6 +252,12 @@ def _faithfulness(found: Mapping[str, Any]) -> str:
         "<h3>Whether the maps can be believed</h3>",
         table(headings, rows, name="Faithfulness of heat maps", texts=2),
     )
+
+
+def _methods_of(told: Any) -> Mapping[str, Any]:
+    """What is told of each method; the file holds other entries beside the models."""
+    methods = told.get("methods") if isinstance(told, Mapping) else None
+    return methods if isinstance(methods, Mapping) else {}
 
 
 def _picture(path: Any) -> str:

@@ -63,7 +63,11 @@ def get_teacher(job: Job) -> Teacher:
     count = len(section.files) or section.members
     names = ["teacher"] if count == 1 else [f"teacher_{i}" for i in range(count)]
     files = [job.folder / f"{name}.keras" for name in names]
-    if section.files:
+    if section.files and all(file.is_file() for file in files):
+        # The copies: the originals may have changed or gone since.
+        models = [networks.load_network(file) for file in files]
+        title = ", ".join(dict.fromkeys(model.name for model in models))
+    elif section.files:
         loaded = networks.load_teachers(
             section, job.class_names, job.places, recipe.data.channels
         )

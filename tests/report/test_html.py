@@ -330,7 +330,11 @@ def test_what_audit_explain_and_compress_left_is_shown(with_copies, run_folder, 
         "insertion": {"area": mean},
         "randomisation": {"rank_correlation": [0.9, 0.05]},
     }
-    faithful = {"student": {"methods": {"gradcam": method}}, "exports": {"a": {}}}
+    faithful = {
+        "student": {"methods": {"gradcam": method}},
+        "exports": {"a": {}},
+        "count": 3,
+    }
     (run_folder / "explain" / "faithfulness.json").write_text(json.dumps(faithful))
     variant = {
         "file": "student_int8<b>.tflite",

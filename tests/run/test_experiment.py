@@ -350,22 +350,6 @@ def test_a_teacher_that_knows_held_out_images_is_told(finished, tmp_path):
 # Copies in training, and judging anew ------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def leaky(finished, tmp_path_factory):
-    """The finished run judged anew, where a test image has a copy in training."""
-    import shutil
-
-    from kerakd.run.again import judge_again
-
-    out = tmp_path_factory.mktemp("leaky") / "run"
-    shutil.copytree(finished, out)
-    samples = Samples.load(out / "samples.csv")
-    copies = [samples.subset("test").ids[0], samples.subset("train").ids[0]]
-    rows = [f"{one},1" for one in copies]
-    (out / "clusters.csv").write_text("\n".join(["id,cluster", *rows]) + "\n")
-    return out, judge_again(out, verbose=0)
-
-
 def test_both_lines_are_told_where_copies_are_known(leaky, finished):
     out, metrics = leaky
     test = Samples.load(out / "samples.csv").subset("test")
@@ -391,3 +375,21 @@ def test_judging_anew_keeps_models_and_figures(leaky, finished):
     for role in before["models"]:
         one, other = (m["models"][role]["test"] for m in (before, metrics))
         assert one["confusion_matrix"] == other["confusion_matrix"]
+
+
+def test_every_model_is_judged_on_images_from_elsewhere(leaky):
+    out, metrics = leaky
+    (found,) = metrics["external"]
+    assert found["source"] == "elsewhere"
+    assert found["mapping"]["yes"] == ["glioma", "meningioma", "pituitary"]
+    assert found["class_names"] == ["no", "yes"]
+    assert set(found["models"]) == set(metrics["models"])
+    samples = Samples.load(out / "samples.csv")
+    said = read_predictions(out / "predictions.csv")
+    here = samples.subset("test").table["label"].to_numpy() != "meningioma"
+    p = said.probabilities("teacher")[here]
+    tumour = p[:, [0, 1, 3]].sum(axis=1) > p[:, 2]
+    right = (tumour == (said.labels[here] != 2)).mean()
+    assert found["models"]["teacher"]["accuracy"] == pytest.approx(right)
+    # The recipe of the folder tells what was asked in the end.
+    assert len(load_recipe(out / "recipe.yaml").external) == 1
