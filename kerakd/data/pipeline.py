@@ -123,6 +123,11 @@ class ImageBatches:
         self.cache_dir = cache_dir
         self._shapes = _shapes(image_size, channels, sizes)
 
+        if self.augment is not None and self.augment.only_for_slices:
+            raise RecipeError(
+                f"augment: {', '.join(self.augment.only_for_slices)} are for slices of "
+                "volumes; pictures have brightness, contrast and saturation."
+            )
         mixes = self.augment is not None and self.augment.mixes
         if mixes and one_hot is False:
             raise RecipeError(

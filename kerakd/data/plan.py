@@ -19,6 +19,9 @@ _APPLIED = (
     "strengths",
     "matrix",
     "shift",
+    "elastic",
+    "bias_field",
+    "intensity",
 )
 _MIXED = ("mix_share", "mix_strength", "mix_box")
 

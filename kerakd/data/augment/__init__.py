@@ -13,6 +13,7 @@ _NAMES = {
     "Augmentation": "kerakd.data.augment.policy",
     "draw": "kerakd.data.augment.drawing",
     "apply": "kerakd.data.augment.applying",
+    "apply_to_slices": "kerakd.data.augment.slices",
     "mix_labels": "kerakd.data.augment.mixing",
 }
 

@@ -34,6 +34,9 @@ _PLACES = (
     "operators",
 )
 _WORDS_PER_OPERATOR = 3
+# What only slices of volumes have comes from a stream of its own: a place among those
+# above would move the operators', which every cache and resumed run has drawn from.
+ELASTIC_GRID, BIAS_GRID, CHANNELS = 4, 3, 8
 _BLOCK = 4  # words per step of Philox's counter
 
 
@@ -61,10 +64,12 @@ def draw(
         `(n, operations)`); `matrix` (`(n, 2, 2)`, linear map from a place in the
         result to the place in the source that all of these make, flips too) and
         `shift` (`(n, 2)`, their shift of the result); `brightness`, `contrast`,
-        `saturation` (factors); `partner` (position in the sorted `population`),
-        `mix_share` (the partner's share in the label), `mix_strength` (its weight
-        in the pixels of the box) and `mix_box` (left, top, right, bottom as
-        fractions, `(n, 4)`).
+        `saturation` (factors); of slices `elastic` (shifts of a grid of points as
+        fractions, `(n, 4, 4, 2)`), `bias_field` (logarithms of gains, `(n, 3, 3)`) and
+        `intensity` (factor and offset by channel, `(n, 8, 2)`); `partner` (position in
+        the sorted `population`), `mix_share` (the partner's share in the label),
+        `mix_strength` (its weight in the pixels of the box) and `mix_box` (left, top,
+        right, bottom as fractions, `(n, 4)`).
 
     Raises:
         RecipeError: The policy mixes and there is no `population`.
@@ -79,6 +84,8 @@ def draw(
     if policy.moves:
         table.update(_draw_geometry(policy, chance))
         table["matrix"], table["shift"] = _compose(table)
+    if policy.only_for_slices:
+        table.update(_draw_fields(policy, seed, view, ids))
     for name in ("brightness", "contrast", "saturation"):
         if getattr(policy, name):
             factor = 1.0 + getattr(policy, name) * chance.either_way(name)
@@ -177,6 +184,29 @@ def _draw_flips(
         return {"vertical_flip": mirrored}
     upside_down = np.where(mirrored, bits[:, 2], bits[:, 3]) ^ bool(pair)
     return {"horizontal_flip": mirrored, "vertical_flip": upside_down}
+
+
+def _draw_fields(
+    policy: Augmentation, seed: int, view: int, ids: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What varies over a slice or from channel to channel."""
+    sizes = {
+        "elastic": (ELASTIC_GRID, ELASTIC_GRID, 2),
+        "bias_field": (BIAS_GRID, BIAS_GRID),
+        "intensity": (CHANNELS, 2),
+    }
+    counts = [int(np.prod(size)) for size in sizes.values()]
+    drawn = 2.0 * _uniforms(f"fields {seed} {view}", ids, sum(counts)) - 1.0
+    table = {}
+    parts = np.split(drawn, np.cumsum(counts)[:-1], axis=1)
+    for (name, size), part in zip(sizes.items(), parts, strict=True):
+        largest = getattr(policy, name)
+        if largest:
+            values = (largest * part).reshape(-1, *size)
+            if name == "intensity":
+                values[..., 0] += 1.0
+            table[name] = values.astype(np.float32)
+    return table
 
 
 def _draw_geometry(policy: Augmentation, chance: _Chances) -> dict[str, np.ndarray]:

@@ -16,6 +16,9 @@ _RANGES = {
     "brightness": (0, 1, "a fraction"),
     "contrast": (0, 1, "a fraction"),
     "saturation": (0, 1, "a fraction"),
+    "elastic": (0, 0.2, "a fraction of width and height"),
+    "intensity": (0, 1, "a fraction, and in standard deviations"),
+    "bias_field": (0, 1, "the logarithm of a gain"),
     "mixup": (0, 100, "the alpha of Beta(alpha, alpha), 0 for none"),
     "cutmix": (0, 100, "the alpha of Beta(alpha, alpha), 0 for none"),
 }
@@ -32,6 +35,14 @@ _PRESETS = {
     "flip_rotation_jitter": {"horizontal_flip": True, "rotation": 15.0, **_JITTER},
     "flip_affine": {"horizontal_flip": True, "rotation": 15.0, **_AFFINE},
     "full": {"horizontal_flip": True, "rotation": 15.0, **_AFFINE, **_JITTER},
+    "slices": {
+        "horizontal_flip": True,
+        "rotation": 15.0,
+        "scale": 0.1,
+        "elastic": 0.03,
+        "intensity": 0.1,
+        "bias_field": 0.2,
+    },
 }
 
 
@@ -63,6 +74,13 @@ class Augmentation:
             image drawn from fourteen, with strengths around `m` (0 to 1) of the
             strongest ([Cubuk et al., 2019](https://arxiv.org/abs/1909.13719)). The
             pixel operators are KerasCV's. None for none.
+        elastic: Largest shift of a 4 x 4 grid of points, each by itself and the
+            picture smoothly between them, as a fraction of width and height, 0 to 0.2.
+            This one and the next two are for slices of volumes, not for pictures.
+        intensity: Of z-scored slices: 0.1 draws for each channel a factor from 0.9 to
+            1.1 and an offset of up to 0.1 standard deviations either way. 0 to 1.
+        bias_field: Largest logarithm of a gain that varies smoothly over the slice, as
+            the coils of a scanner leave it: 0.3 draws gains from 0.74 to 1.35. 0 to 1.
         mixup: `alpha` of MixUp
             ([Zhang et al., 2017](https://arxiv.org/abs/1710.09412)); 0 for none.
         cutmix: `alpha` of CutMix
@@ -91,6 +109,9 @@ class Augmentation:
     contrast: float = 0.0
     saturation: float = 0.0
     randaugment: Mapping[str, Any] | None = None
+    elastic: float = 0.0
+    intensity: float = 0.0
+    bias_field: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -112,7 +133,26 @@ class Augmentation:
     def moves(self) -> bool:
         """Whether a draw can need interpolation (more than flips)."""
         linear = (self.rotation, self.translation, self.scale, self.shear)
-        return any(linear) or self.randaugment is not None
+        return any(linear) or self.elastic > 0 or self.randaugment is not None
+
+    @property
+    def only_for_slices(self) -> list[str]:
+        """Names of what it asks for and only slices of volumes can have."""
+        names = ("elastic", "intensity", "bias_field")
+        return [name for name in names if getattr(self, name)]
+
+    @property
+    def only_for_pictures(self) -> list[str]:
+        """Names of what it asks for and only 8-bit pictures can have."""
+        names = (
+            "brightness",
+            "contrast",
+            "saturation",
+            "randaugment",
+            "mixup",
+            "cutmix",
+        )
+        return [name for name in names if getattr(self, name)]
 
     @property
     def flips(self) -> bool:
@@ -137,7 +177,8 @@ class Augmentation:
             name: `"flip"` (horizontal), `"flip_rotation"` (15 degrees either way),
                 `"flip_rotation_jitter"` (20% of brightness, contrast and saturation
                 as well), `"flip_affine"` (flip, 15 degrees, 10% shift, 10% scale,
-                10 degrees shear) or `"full"` (all of these).
+                10 degrees shear), `"full"` (all of these) or, for slices of volumes,
+            `"slices"` (flip, 15 degrees, 10% scale, elastic, intensity and bias field).
             **changes: Fields that differ from the preset.
         """
         if name not in _PRESETS:

@@ -32,8 +32,10 @@ def _reverse_some(images: tf.Tensor, chosen, axis: int) -> tf.Tensor:
     )
 
 
-def warp(images: tf.Tensor, matrix, shift) -> tf.Tensor:
-    """Warp every image about its centre by a transform of its own, bilinearly.
+def warp(
+    images: tf.Tensor, matrix, shift, interpolation: str = "BILINEAR"
+) -> tf.Tensor:
+    """Warp every image about its centre by a transform of its own.
 
     A pixel is a point at whole coordinates and the centre lies at (width - 1) / 2, so
     that the identity gives the same pixels and a mirror matrix the mirrored pixels, to
@@ -44,22 +46,23 @@ def warp(images: tf.Tensor, matrix, shift) -> tf.Tensor:
         matrix: `(batch, 2, 2)`, from a place in the result to one in the source, both
             in pixels from the centre, x right and y down.
         shift: `(batch, 2)`, how far the result is moved, in widths and heights.
+        interpolation: `"BILINEAR"`, or `"NEAREST"` for masks (uint8 or int32).
 
     Returns:
-        float32, the shape of `images`.
+        The shape and type of `images`.
     """
     height, width = images.shape[1], images.shape[2]
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
-        transforms=_pixel_transforms(matrix, shift, height, width),
+        transforms=pixel_transforms(matrix, shift, height, width),
         output_shape=[height, width],
         fill_value=0.0,
-        interpolation="BILINEAR",
+        interpolation=interpolation,
         fill_mode="CONSTANT",
     )
 
 
-def _pixel_transforms(matrix, shift, height: int, width: int) -> tf.Tensor:
+def pixel_transforms(matrix, shift, height: int, width: int) -> tf.Tensor:
     """Rows of the eight numbers that the TensorFlow operation takes."""
     matrix = tf.cast(matrix, tf.float64)
     size = tf.constant([width, height], tf.float64)

@@ -12,6 +12,7 @@ _NAMES = {
     "LabelScheme": "kerakd.data.volumes.schemes",
     "REGIONS": "kerakd.data.volumes.schemes",
     "SCHEMES": "kerakd.data.volumes.schemes",
+    "SliceBatches": "kerakd.data.volumes.batches",
     "SliceStore": "kerakd.data.volumes.store",
     "TARGETS": "kerakd.data.volumes.schemes",
     "Volumes": "kerakd.data.volumes.table",
