@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from kerakd.benchmark.timing import interleave, machine, milliseconds, ratio
@@ -21,16 +22,17 @@ def benchmark_explain(
     batch_size: int = 32,
     repeats: int = 11,
     methods: Sequence[str] = (_OURS, "saliency"),
+    model: keras.Model | None = None,
 ) -> dict[str, Any]:
     """Time batches of heat maps against compiled forward passes, in turns, once warm.
-
-    The network is MobileNetV2 with alpha 0.35, random weights; classes are given.
 
     Args:
         image_size: Height and width in pixels.
         batch_size: Pictures in a batch.
         repeats: Timed turns.
         methods: Names of methods.
+        model: A classifier of colour pictures of that size; by default MobileNetV2 with
+            alpha 0.35 and random weights.
 
     Returns:
         JSON-able: `blocks` (milliseconds of a batch by name), `ratios` (forward passes
@@ -44,12 +46,13 @@ def benchmark_explain(
             "image_size, batch_size and repeats must be at least 1; got "
             f"{image_size}, {batch_size} and {repeats}."
         )
-    model = build("mobilenet_v2", 4, (image_size, image_size, 3), alpha=0.35)
+    if model is None:
+        model = build("mobilenet_v2", 4, (image_size, image_size, 3), alpha=0.35)
     generator = np.random.default_rng(0)
     shape = (batch_size, image_size, image_size, 3)
     images = generator.uniform(0, 255, shape).astype(np.float32)
-    classes = np.arange(batch_size) % 4
     network = network_of(model)
+    classes = np.arange(batch_size) % network.classes
     blocks = {_FORWARD: lambda: network.logits(images).numpy()}
     for method in methods:
         blocks[method] = lambda one=method: explain_many(

@@ -165,8 +165,9 @@ def heat_rows(
     case: Case,
     methods: Sequence[str],
     titled: bool = True,
+    beside: bool = False,
 ) -> None:
-    """Fill two rows of panels, the teacher's above the student's."""
+    """Fill two rows of panels, the teacher's above the student's or beside it."""
     for role, row in zip(_ROLES, panels, strict=True):
         for column, (axes, method) in enumerate(zip(row, methods, strict=True)):
             heat = case.maps[role].get(method)
@@ -190,7 +191,7 @@ def heat_rows(
                     color=colour(role),
                     fontweight="bold",
                 )
-            if role == "teacher" and titled:
+            if titled and (beside or role == "teacher"):
                 axes.set_title(TITLES.get(method, method), fontsize=10, color=INK)
             if role == "student" and method in case.likeness:
                 axes.set_xlabel(

@@ -33,7 +33,7 @@ from kerakd.report.style import (
 )
 
 _MOST_CLASSES = 8
-_FEWEST_COLUMNS = 6  # so that a single heat map is not larger than the picture
+_COLUMNS = 6  # at least, so that a single heat map is not larger than the picture
 _HEAT_ROW = 1.75
 
 
@@ -107,7 +107,9 @@ def visualize_classification_kd(
     cases = _cases(teachers, student, x, labels, methods)
     shown = min(len(names), _MOST_CLASSES)
     height = 1.35 + 0.42 * max(shown, 3)
-    heat = 2 * _HEAT_ROW if methods else 0
+    # A few methods stand side by side, more of them one network above the other.
+    beside = 2 * len(methods) <= _COLUMNS
+    heat = (1 if beside else 2) * _HEAT_ROW if methods else 0
     figure = picture(11, len(wanted) * (height + heat) + 0.4)
     grid = figure.add_gridspec(
         2 * len(wanted) if methods else len(wanted),
@@ -147,14 +149,21 @@ def visualize_classification_kd(
                 color=MUTED,
             )
         if methods:
-            below = grid[place + 1].subgridspec(2, max(_FEWEST_COLUMNS, len(methods)))
+            many = len(methods)
+            below = grid[place + 1].subgridspec(1 if beside else 2, max(_COLUMNS, many))
             heat_rows(
                 [
-                    [figure.add_subplot(below[k, m]) for m in range(len(methods))]
+                    [
+                        figure.add_subplot(
+                            below[0, k * many + m] if beside else below[k, m]
+                        )
+                        for m in range(many)
+                    ]
                     for k in range(2)
                 ],
                 cases[row],
                 methods,
+                beside=beside,
             )
     several = f"Teachers (mean of {len(teachers)})" if len(teachers) > 1 else "Teacher"
     figure.legend(
