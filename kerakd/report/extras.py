@@ -25,7 +25,7 @@ _METHODS = {
     "saliency": "Saliency",
     "smoothgrad": "SmoothGrad",
     "integrated_gradients": "Integrated gradients",
-    "rollout": "Attention rollout",
+    "attention_rollout": "Attention rollout",
     "rise": "RISE",
 }
 
@@ -40,7 +40,7 @@ def attention(run: RunFolder) -> str:
     if not agreed and not faithful and not pictures:
         return missing(
             "No heat maps were made of this run; `kerakd explain RUN --data DIR` makes "
-            "them and writes this section."
+            "them, and `kerakd report RUN` then shows them here."
         )
     shown = [path for path in pictures if path.stem == "summary_visualization"]
     return join(
@@ -74,7 +74,7 @@ def compression(run: RunFolder) -> str:
     if not variants and not pareto.is_file():
         return missing(
             "No smaller files were made of this student; `kerakd compress RUN --data "
-            "DIR` makes them and writes this section."
+            "DIR` makes them, and `kerakd report RUN` then shows them here."
         )
     return join(
         paragraph(
