@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 import kerakd
-from kerakd.cli import benchmark, cache, data, experiments, explain, models
+from kerakd.cli import (
+    benchmark,
+    benchmark_files,
+    cache,
+    compress,
+    data,
+    experiments,
+    explain,
+    models,
+)
 from kerakd.cli.errors import SentenceGroup
 
 app = typer.Typer(
@@ -51,8 +60,10 @@ def _everywhere(
 experiments.add_to(app)
 models.add_to(app)
 explain.add_to(app)
+compress.add_to(app)
 data.add_to(app)
 app.add_typer(cache.app, name="cache")
+benchmark_files.add_to(benchmark.app)
 app.add_typer(benchmark.app, name="benchmark")
 
 

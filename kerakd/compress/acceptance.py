@@ -59,12 +59,17 @@ def check_agreement(
         pixels = "given"
         images = _first(data, shape)
     report = {"pixels": pixels} | verify(model, litert, images)
-    if report["relative"] > MODES[mode].tolerance:
+    what, measured = "up to", report["max_abs_difference"]
+    if MODES[mode].calibrated:
+        # A single pixel or an odd image may be far off where ranges were clipped.
+        what, measured = "on average", report["mean_abs_difference"]
+    share = measured / report["largest"] if report["largest"] else measured
+    if share > MODES[mode].tolerance:
         raise ModelError(
             f"The exported file of model {model.name!r} disagrees with Keras: its "
-            f"logits differ by up to {report['max_abs_difference']:.3g}, "
-            f"{report['relative']:.2g} of the largest logit (at most "
-            f"{MODES[mode].tolerance:g} is allowed for {mode}); it was not written."
+            f"logits differ by {what} {measured:.3g}, {share:.2g} of the largest logit "
+            f"(at most {MODES[mode].tolerance:g} is allowed for {mode}); it was not "
+            "written."
         )
     return report
 

@@ -115,7 +115,8 @@ class EdgeBackend:
                 with contextlib.suppress(ValueError):
                     _leave_float(quantizer, ".*", operator)
             for tensor in sorted(tensors):
-                _leave_float(quantizer, f"^{re.escape(tensor)}$", "*")
+                # Scopes end in a semicolon.
+                _leave_float(quantizer, f"^{re.escape(tensor)};$", "*")
             result = quantizer.quantize(
                 self._ranges, enable_progress_bar=False, enable_progress_report=False
             )

@@ -26,7 +26,6 @@ from kerakd.compress.requests import (
     check_model,
     check_options,
 )
-from kerakd.compress.sensitivity import find_sensitive, tensors_of
 from kerakd.errors import DataError, ModelError
 from kerakd.files import replacing
 
@@ -230,20 +229,16 @@ def _integers(
     if mode == "int16x8":
         content = sign(ConverterBackend(flatbuffer, drawn.images).int16x8())
         return content, about | {"backend": CONVERTER}
-    tensors: tuple[str, ...] = ()
-    if options["sensitive"] == "auto":
-        found = find_sensitive(flatbuffer, drawn.images)
-        tensors, about["sensitive"] = found.tensors, found.as_dict()
-    elif options["sensitive"]:
+    sensitive = options["sensitive"]
+    if isinstance(sensitive, list | tuple):
         last = model.layers[-1].name
-        names = [OUTPUT if n == last else n for n in options["sensitive"]]
-        tensors = tensors_of(flatbuffer, names)
+        sensitive = [OUTPUT if name == last else name for name in sensitive]
     choice = to_int8(
         flatbuffer,
         drawn.images,
         backend=options["backend"],
         integer_only=options["integer_only"],
-        float_tensors=tensors,
+        sensitive=sensitive,
         threads=threads,
     )
     content = choice.content

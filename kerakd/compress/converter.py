@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from kerakd.compress.flatbuffer import sign
+from kerakd.compress.flatbuffer import halve_weights, sign
 from kerakd.compress.silence import quiet
 from kerakd.errors import ModelError
 
@@ -41,16 +41,15 @@ def to_flatbuffer(
         # Without a second argument, as it freezes the weights into the graph; given a
         # Keras 3 model there, the converter leaves them outside of the file.
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
-        if mode != "float32":
+        if mode == "dynamic":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if mode == "float16":
-            converter.target_spec.supported_types = [tf.float16]
         try:
-            return sign(converter.convert())
+            flatbuffer = sign(converter.convert())
         except Exception as error:  # its ConverterError has no public name
             if type(error).__name__ != "ConverterError":
                 raise
             raise ModelError(_explain(error, model.name)) from error
+    return halve_weights(flatbuffer) if mode == "float16" else flatbuffer
 
 
 def _explain(error: Exception, name: str) -> str:

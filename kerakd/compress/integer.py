@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from kerakd.compress.backends import BACKENDS
+from kerakd.compress.equalise import equalise
 from kerakd.compress.flatbuffer import split_hard_swish
 from kerakd.compress.interpreter import LiteRTModel
+from kerakd.compress.rounding import round_kernels
+from kerakd.compress.sensitivity import find_sensitive, tensors_of
 from kerakd.compress.timing import interleaved
 from kerakd.errors import ModelError
 
@@ -86,7 +89,7 @@ def to_int8(
     *,
     backend: str = "auto",
     integer_only: bool = False,
-    float_tensors: Iterable[str] = (),
+    sensitive: str | Iterable[str] | None = None,
     threads: int = 2,
     seconds: float = 2.0,
 ) -> Choice:
@@ -103,31 +106,40 @@ def to_int8(
         images: For calibration, float32 `(N, H, W, C)`, raw pixels.
         backend: `"converter"`, `"ai_edge_quantizer"`, or `"auto"` for the better.
         integer_only: Whether no operator may compute in float.
-        float_tensors: Operators left in float for accuracy, by the name of the tensor
-            they give; excludes `integer_only`.
+        sensitive: `"auto"` looks for the layers that harm the logits and leaves them in
+            float; names of layers leave these in float; excludes `integer_only`.
         threads: CPU threads.
         seconds: For the timing, about.
 
     Raises:
         ModelError: No back end gives a model that LiteRT runs.
     """
-    tensors = tuple(float_tensors)
     judged = images[np.linspace(0, len(images) - 1, _CHECKED).astype(int)]
     reference = LiteRTModel.from_content(flatbuffer, threads, "the float32 model")
     logits = reference(judged)
     judge = _Judge(judged, logits, threads)
+    images = _span_all_pixels(images)
+    names = list(BACKENDS) if backend == "auto" else [backend]
+    engines = _Engines(images)
+    flatbuffer, prepared = _prepared(flatbuffer, images, names[0], judge, engines)
+    tensors: tuple[str, ...] = ()
+    found = None
+    if sensitive == "auto":
+        found = find_sensitive(flatbuffer, images, judged, logits)
+        tensors = found.tensors
+    elif sensitive:
+        tensors = tensors_of(flatbuffer, sensitive)
     forms = [(flatbuffer, 0)]
     split, count = split_hard_swish(flatbuffer)
     if count:
         forms.append((split, count))
-    images = _span_all_pixels(images)
 
     candidates: list[Candidate] = []
     refused: dict[str, str] = {}
-    for name in BACKENDS if backend == "auto" else (backend,):
+    for name in names:
         for content, rewritten in forms:
             try:
-                engine = BACKENDS[name](content, images)
+                engine = engines(name, content)
                 first = judge(engine, rewritten, (), tensors)
                 candidates.append(first)
                 if not integer_only:
@@ -145,10 +157,26 @@ def to_int8(
         "reason": reason,
         "float_operators": list(chosen.float_operators),
         "float_tensors": sorted(tensors),
+        "prepared": prepared,
         "candidates": [candidate.as_dict() for candidate in candidates],
         "refused": refused,
     }
+    if found is not None:
+        report["sensitive"] = found.as_dict()
     return Choice(chosen.content, report, chosen.ratio)
+
+
+class _Engines:
+    """Quantisers that were calibrated already, by back end and model."""
+
+    def __init__(self, images: np.ndarray):
+        self._images = images
+        self._made: dict[tuple[str, bytes], Any] = {}
+
+    def __call__(self, name: str, content: bytes) -> Any:
+        if (name, content) not in self._made:
+            self._made[name, content] = BACKENDS[name](content, self._images)
+        return self._made[name, content]
 
 
 class _Judge:
@@ -175,6 +203,37 @@ class _Judge:
             top1_agreement=float(np.mean(_top(given) == _top(self._logits))),
             all_integer="DEQUANTIZE" not in inspection["operators"],
         )
+
+
+def _prepared(
+    flatbuffer: bytes, images: np.ndarray, name: str, judge: _Judge, engines: _Engines
+) -> tuple[bytes, dict[str, Any]]:
+    """The float32 model as it loses least, and the mean logit errors of each form.
+
+    As it is, with kernels rounded so that errors cancel, and with channels scaled
+    first. The user's model is not touched: this is its exported graph.
+    """
+    rounded, layers = round_kernels(flatbuffer, images)
+    forms = {"as it is": flatbuffer}
+    if layers:
+        forms["kernels rounded together"] = rounded
+    scaled, tensors = equalise(flatbuffer, images)
+    if tensors:
+        both, _ = round_kernels(scaled, images)
+        forms["channels scaled, kernels rounded together"] = both
+    errors: dict[str, float] = {}
+    for form, content in forms.items():
+        try:
+            errors[form] = judge(engines(name, content), 0, (), ()).mean_error
+        except ModelError:
+            continue
+    if not errors:  # the loop over back ends says why
+        return flatbuffer, {"chosen": "as it is", "mean_abs_difference": {}}
+    best = next(iter(errors))
+    for form, error in errors.items():
+        if error < _GAIN * errors[best]:
+            best = form
+    return forms[best], {"chosen": best, "mean_abs_difference": errors}
 
 
 def _repaired(engine, first: Candidate, judge: _Judge, tensors) -> list[Candidate]:
