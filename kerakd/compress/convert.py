@@ -13,7 +13,7 @@ from kerakd.compress.acceptance import check_agreement, check_weights_inside
 from kerakd.compress.backends import CONVERTER, ConverterBackend
 from kerakd.compress.calibration import LEAST, Representative, representative
 from kerakd.compress.converter import to_flatbuffer
-from kerakd.compress.flatbuffer import OUTPUT, peak_activations, sign, take_uint8
+from kerakd.compress.flatbuffer import OUTPUT, peak_activations, sign
 from kerakd.compress.integer import to_int8
 from kerakd.compress.interpreter import LiteRTModel
 from kerakd.compress.metadata import append_metadata
@@ -26,6 +26,7 @@ from kerakd.compress.requests import (
     check_model,
     check_options,
 )
+from kerakd.compress.rewrites import take_uint8
 from kerakd.errors import DataError, ModelError
 from kerakd.files import replacing
 

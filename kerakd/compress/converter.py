@@ -3,7 +3,8 @@
 import re
 from typing import TYPE_CHECKING
 
-from kerakd.compress.flatbuffer import halve_weights, sign
+from kerakd.compress.flatbuffer import sign
+from kerakd.compress.rewrites import halve_weights
 from kerakd.compress.silence import quiet
 from kerakd.errors import ModelError
 

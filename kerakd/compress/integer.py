@@ -8,8 +8,8 @@ import numpy as np
 
 from kerakd.compress.backends import BACKENDS
 from kerakd.compress.equalise import equalise
-from kerakd.compress.flatbuffer import split_hard_swish
 from kerakd.compress.interpreter import LiteRTModel
+from kerakd.compress.rewrites import split_hard_swish
 from kerakd.compress.rounding import round_kernels
 from kerakd.compress.sensitivity import find_sensitive, tensors_of
 from kerakd.compress.timing import interleaved

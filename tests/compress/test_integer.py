@@ -9,8 +9,8 @@ import pytest
 from kerakd.compress import LiteRTModel, quantize
 from kerakd.compress.backends import BACKENDS
 from kerakd.compress.converter import to_flatbuffer
-from kerakd.compress.flatbuffer import split_hard_swish
 from kerakd.compress.integer import to_int8
+from kerakd.compress.rewrites import split_hard_swish
 from kerakd.errors import DataError, ModelError, RecipeError
 from tests.compress.tiny import pixels
 

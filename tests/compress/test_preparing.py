@@ -6,8 +6,9 @@ import pytest
 
 from kerakd.compress.converter import to_flatbuffer
 from kerakd.compress.equalise import equalise
-from kerakd.compress.flatbuffer import constant, halve_weights, kind, read
+from kerakd.compress.flatbuffer import constant, kind, read
 from kerakd.compress.interpreter import LiteRTModel
+from kerakd.compress.rewrites import halve_weights
 from kerakd.compress.rounding import round_kernels
 from tests.compress.tiny import pixels
 
