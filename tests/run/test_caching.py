@@ -58,3 +58,32 @@ def test_a_cache_of_something_else_is_refused(made, tmp_path):
         run_recipe(other, tmp_path / "run", cache=out, verbose=0)
     with pytest.raises(kerakd.KerakdError, match="no trained teacher"):
         build_cache(tmp_path, tmp_path / "cache")
+
+
+RELATION = {
+    "name": "similarity_preserving",
+    "teacher_layer_name": "fc7",
+    "student_layer_name": "fc7",
+}
+
+
+def test_a_layer_that_a_loss_reads_is_cached_or_refused_at_once(
+    made, tmp_path, monkeypatch
+):
+    run, _, _ = made
+    found = recipe(
+        baseline=False,
+        data__audit=False,
+        teacher__model=None,
+        teacher__file=str(run / "teacher.keras"),
+        distillation__views=1,
+        distillation__losses=[RELATION],
+        student__training__epochs=1,
+    )
+    monkeypatch.setattr("kerakd.distillation.cache.features.LIMIT", 100)
+    with pytest.raises(kerakd.KerakdError, match=r"'fc7' gives .* numbers"):
+        run_recipe(found, tmp_path / "refused", verbose=0)
+    assert not (tmp_path / "refused").exists()
+    monkeypatch.undo()
+    run_recipe(found, tmp_path / "run", verbose=0)
+    assert list((tmp_path / "run" / "teacher_cache").glob("*/features_0.npy"))
