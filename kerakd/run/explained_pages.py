@@ -100,9 +100,12 @@ def draw(
             (name, [case(*one) for one in _spread(labels == k, likeness[method])])
             for k, name in enumerate(class_names)
         ]
+        rows = [(name, cases) for name, cases in rows if cases]
+        if not rows:  # every pair has an empty map; `agreement.json` counts them
+            continue
         plot_attention(
             method,
-            [(name, cases) for name, cases in rows if cases],
+            rows,
             figures / f"attention_{method}.png",
             heading=_heading(agreement["methods"][method]["all"]),
         )
