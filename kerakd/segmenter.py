@@ -156,7 +156,8 @@ def _open_tflite(path: Path) -> tuple:
     from kerakd.compress import LiteRTModel
 
     model = LiteRTModel(path)
-    told = model.metadata.get("segmentation") or {}
+    told = model.metadata.get("preprocessing")
+    told = told if isinstance(told, dict) and "modalities" in told else {}
     return model, model.input_shape[1:], model.output_shape, told
 
 

@@ -143,3 +143,17 @@ def _tell(answer: Any) -> None:
     print(f"Mask: {answer.path} ({SCHEMES[answer.scheme].about})")
     print(f"Overlay: {answer.overlay}")
     print("Research use only, not a medical device.")
+
+
+def tell_run(metrics: dict[str, Any], out: Path) -> None:
+    """The result of a segmentation run on the terminal."""
+    from kerakd.report.segmentation import headings, model_rows
+
+    for region in metrics["models"]["teacher"].get("test", {}):
+        common.show_table(
+            headings(), model_rows(metrics, region), title=f"Test patients, {region}"
+        )
+    for warning in metrics["warnings"]:
+        print(f"Note: {warning}")
+    report = out / "report.html"
+    print(f"Report: {report}" if report.is_file() else f"Run folder: {out}")

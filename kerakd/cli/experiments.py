@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kerakd.cli import common
+from kerakd.cli import cases, common
 from kerakd.cli.errors import resume_hint
 
 _PANEL = "Experiments"
@@ -70,6 +70,13 @@ def run(
             "Repeatable; classes that do not match by name: `external` in the recipe.",
         ),
     ] = None,
+    skip_bad_cases: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad-cases",
+            help="Leave out cases and images that cannot be used, and list them.",
+        ),
+    ] = False,
     settings: common.Settings = None,
     weights: common.Weights = None,
     quiet: common.Quiet = False,
@@ -90,7 +97,10 @@ def run(
     from kerakd.recipe import load_recipe, with_external
     from kerakd.recipe.overrides import parse_sweep
 
-    loaded = load_recipe(recipe, settings=settings or (), tiny=tiny)
+    settings = list(settings or ())
+    if skip_bad_cases:
+        settings.append("data.skip_bad=true")
+    loaded = load_recipe(recipe, settings=settings, tiny=tiny)
     loaded = with_external(loaded, external or ())
     sweeps = [parse_sweep(text) for text in sweep or ()]
     options: dict[str, Any] = {"sweeps": sweeps, "splits": splits}
@@ -247,6 +257,9 @@ def _carry_out(
 
 def _tell(metrics: dict[str, Any], out: Path) -> None:
     """The result on the terminal: the tables, and where to read on."""
+    if metrics["task"] == "segmentation":
+        cases.tell_run(metrics, out)
+        return
     if metrics["phantom"]:
         print("\nPhantoms drawn by a program, not MRI data.")
     if "sweep" in metrics:

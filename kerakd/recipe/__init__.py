@@ -13,6 +13,7 @@ from kerakd.recipe.schema import (
     Recipe,
     TeacherSection,
 )
+from kerakd.recipe.volumes import VolumesSection
 
 __all__ = [
     "DataSection",
@@ -22,6 +23,7 @@ __all__ = [
     "NetworkSection",
     "Recipe",
     "TeacherSection",
+    "VolumesSection",
     "load_recipe",
     "recipe_from",
     "save_recipe",

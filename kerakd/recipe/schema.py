@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from kerakd.data.augment.policy import Augmentation
 from kerakd.errors import RecipeError
 from kerakd.recipe.typed import Range
+from kerakd.recipe.volumes import VolumesSection
 from kerakd.training.options import TrainingOptions
 
 Positive = Range(minimum=1)
@@ -233,7 +234,8 @@ class Recipe:
         data: The images.
         teacher: The network that teaches.
         description: What the experiment is about.
-        task: `classification`.
+        task: `classification` of images, or `segmentation` of volumes.
+        volumes: How cases become slices, for a segmentation.
         seed: Of the split, the augmentation and the teacher.
         seeds: One student is trained for each; the first is `seed` where left out.
         augmentation: Random changes of the training images: the name of a preset
@@ -250,7 +252,8 @@ class Recipe:
     teacher: TeacherSection
     student: NetworkSection
     description: str = ""
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "segmentation"] = "classification"
+    volumes: VolumesSection | None = None
     seed: Annotated[int, Range(minimum=0, maximum=2**31 - 1)] = 0
     seeds: list[Annotated[int, Range(minimum=0, maximum=2**31 - 1)]] = field(
         default_factory=list
@@ -269,6 +272,13 @@ class Recipe:
             raise RecipeError(f"`seeds` names one twice: {self.seeds}.")
         if not self.seeds:
             object.__setattr__(self, "seeds", [self.seed])
+        if self.task == "segmentation" and self.volumes is None:
+            object.__setattr__(self, "volumes", VolumesSection())
+        if self.task != "segmentation" and self.volumes is not None:
+            raise RecipeError(
+                "`volumes` belongs to `task: segmentation`; set the task, or leave it "
+                "out."
+            )
 
     def get_config(self) -> dict[str, Any]:
         """The whole recipe with every default filled in, as plain values."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import kerakd
+from kerakd.errors import RecipeError
 from kerakd.files import read_json, write_json
 from kerakd.recipe import Recipe, overrides, save_recipe
 from kerakd.run import judging, networks, surroundings
@@ -88,6 +89,8 @@ def run_recipe(
         KerakdError: Something in the recipe, the data or the folder cannot be used; a
             new run leaves nothing behind where that shows before the first training.
     """
+    if sweeps and recipe.task == "segmentation":
+        raise RecipeError("--sweep is for classification; make a run for each value.")
     grid = overrides.grid(sweeps) if sweeps else []
     recipes = variants(recipe, grid)
     folder = Folder.claim(out, recipe, resume)
@@ -95,6 +98,23 @@ def run_recipe(
         say(f"The run in {folder.path} is finished.")
         return read_json(folder / "metrics.json")
     folder.keep_recipe(recipe)
+    if recipe.task == "segmentation":
+        if grid:
+            raise RecipeError(
+                "--sweep is for classification; make a run for each value."
+            )
+        from kerakd.run.segmentation import run_segmentation
+
+        return run_segmentation(
+            recipe,
+            folder,
+            data=data,
+            places=networks.weights_places(recipe_folder, weights, data),
+            teacher_only=teacher_only,
+            command=command,
+            verbose=verbose,
+            say=say,
+        )
     with folder.or_nothing():
         say("Reading the data")
         with folder.stage("data"):

@@ -1,0 +1,177 @@
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import kerakd
+from kerakd.errors import DataError, ModelError, RecipeError
+from kerakd.predict_case import predict_case
+from kerakd.recipe import recipe_from
+from kerakd.run import run_recipe
+from tests.data.volumes import made
+
+
+def page(**changes):
+    network = {
+        "image_size": 16,
+        "options": {"filters": [4, 8], "dropout": 0.0},
+        "training": {"epochs": 1, "batch_size": 16, "learning_rate": 0.01},
+    }
+    return {
+        "name": "Tiny",
+        "task": "segmentation",
+        "data": {"source": "kaggle_3m", "validation": 0.2, "test": 0.2},
+        "volumes": {"empty_rate": 0.5},
+        "augmentation": "slices",
+        "teacher": {"model": "unet_teacher", **network},
+        "student": {"model": "unet_student", **network},
+        "distillation": {"losses": [{"name": "pixelwise_kl"}], "temperature": 2},
+    } | changes
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    for number in range(6):
+        name = f"TCGA_AB_{number:04d}_19990101"
+        made.write_tif_case(folder / "kaggle_3m", name, slices=9)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """A whole run with one bad case, and what it returned."""
+    bad = made.write_tif_case(data / "kaggle_3m", "TCGA_XX_0000_19990101", 5)
+    (bad / f"{bad.name}_3_mask.tif").unlink()
+    out = tmp_path_factory.mktemp("runs") / "run"
+    recipe = recipe_from(page(), settings=["data.skip_bad=true"])
+    cache = tmp_path_factory.mktemp("cache")
+    recipe = recipe_from(
+        page(),
+        settings=["data.skip_bad=true", f"volumes.cache={cache}"],
+    )
+    metrics = run_recipe(recipe, out, data=data, verbose=0)
+    return recipe, out, metrics
+
+
+def test_the_run_folder_is_whole(finished):
+    _, out, metrics = finished
+    for name in (
+        "recipe.yaml",
+        "samples.csv",
+        "splits.json",
+        "teacher.keras",
+        "student.keras",
+        "student_baseline.keras",
+        "student_float32.tflite",
+        "history_teacher.csv",
+        "cases.csv",
+        "figures/dice.png",
+        "figures/overlays.png",
+        "figures/worst.png",
+        "report.html",
+    ):
+        assert (out / name).is_file(), name
+    assert not (out / "checkpoints").exists()
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    assert set(metrics["models"]) == {"teacher", "student", "baseline"}
+    test = metrics["models"]["student"]["test"]["WT"]
+    assert 0 <= test["dice"]["mean"] <= 1
+    assert test["dice"]["patients"] == metrics["data"]["patients"]["test"] == 1
+    html = (out / "report.html").read_text()
+    assert "Student, distilled" in html
+    assert html.count("data:image/png") >= 3
+
+
+def test_bad_cases_are_listed_in_the_report(finished):
+    _, out, metrics = finished
+    assert [one["id"] for one in metrics["data"]["bad_cases"]] == [
+        "TCGA_XX_0000_19990101"
+    ]
+    assert "Bad cases left out (1)" in " ".join(metrics["warnings"])
+    assert "has no mask" in (out / "report.html").read_text()
+
+
+def test_patients_are_in_one_split_each(finished):
+    _, out, _ = finished
+    rows = list(csv.DictReader((out / "samples.csv").open()))
+    assert len(rows) == 6
+    assert {row["split"] for row in rows} == {"train", "validation", "test"}
+    table = list(csv.DictReader((out / "cases.csv").open()))
+    tested = {row["case"] for row in table}
+    assert tested == {row["id"] for row in rows if row["split"] == "test"}
+
+
+def test_the_models_of_a_run_know_their_channels(finished, data, tmp_path):
+    _, out, metrics = finished
+    case = next(csv.DictReader((out / "cases.csv").open()))["case"]
+    dices = []
+    for name in ("student.keras", "student_float32.tflite"):
+        answer = predict_case(
+            out / name, data / "kaggle_3m" / case, tmp_path / "mask.nii.gz"
+        )
+        dices.append(answer.metrics["WT"]["dice"])
+    mean = metrics["models"]["student"]["test"]["WT"]["dice"]["mean"]
+    np.testing.assert_allclose(dices, mean, atol=5e-3)
+
+
+def test_a_finished_run_is_not_repeated(finished, data):
+    recipe, out, metrics = finished
+    before = (out / "student.keras").stat().st_mtime_ns
+    again = run_recipe(recipe, out, data=data, resume=True, verbose=0)
+    assert again == metrics
+    assert (out / "student.keras").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence", "kind"),
+    [
+        ("teacher.image_size=32", "both see the same slices", RecipeError),
+        ("student.model=unet_studnt", "student: ", ModelError),
+        ("export.modes=[int8]", "slices are z-scores", RecipeError),
+        ("distillation.views=2", "leave `views` out", RecipeError),
+        ("data.skip_bad=false", "Case TCGA_XX_0000_19990101: the slice", DataError),
+        ("teacher.members=2", "has one teacher", RecipeError),
+    ],
+)
+def test_mistakes_leave_nothing_behind(
+    finished, data, tmp_path, setting, sentence, kind
+):
+    cache = finished[0].volumes.cache
+    settings = ["data.skip_bad=true", f"volumes.cache={cache}", setting]
+    recipe = recipe_from(page(), settings=settings)
+    with pytest.raises(kind, match=sentence):
+        run_recipe(recipe, tmp_path / "run", data=data, verbose=0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_section_is_checked():
+    with pytest.raises(RecipeError, match="belongs to `task: segmentation`"):
+        recipe_from(page(task="classification"))
+    with pytest.raises(RecipeError, match="Did you mean 'brats2023'"):
+        recipe_from(page(volumes={"scheme": "brats2032"}))
+    with pytest.raises(RecipeError, match="no modality 't3'"):
+        recipe_from(page(volumes={"modalities": ["t3"]}))
+    with pytest.raises(RecipeError, match="both 0"):
+        recipe_from(page(volumes={"dice_weight": 0, "crossentropy_weight": 0}))
+    recipe = recipe_from(page())
+    assert recipe_from(recipe.get_config()) == recipe
+    with pytest.raises(RecipeError, match="--sweep is for classification"):
+        run_recipe(recipe, "unused", sweeps=[("distillation.temperature", [1, 2])])
+
+
+@pytest.mark.slow
+def test_the_recipe_of_the_experiment_on_real_cases(real_data, tmp_path):
+    from kerakd.recipe import load_recipe
+
+    recipe = load_recipe(
+        "experiments/brats_lgg_cpu.yaml",
+        tiny=True,
+        settings=[f"volumes.cache={tmp_path}"],
+    )
+    metrics = run_recipe(recipe, tmp_path / "run", data=real_data, verbose=0)
+    assert metrics["data"]["patients"] == {"test": 3, "train": 3, "validation": 2}
+    assert keras.models.load_model(tmp_path / "run" / "student.keras", compile=False)
+    assert kerakd.load(tmp_path / "run" / "teacher.keras", compile=False)
