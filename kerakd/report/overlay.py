@@ -30,7 +30,7 @@ def plot_overlays(
         slices: Images `(height, width)` of any range.
         masks: `{title: one mask for each slice}`, classes inside kerakd.
         path: The PNG to write, or None.
-        captions: One for each slice.
+        captions: One for each slice, in one line or several.
         compare: Titles of the two masks to set against each other.
 
     Returns:
@@ -70,9 +70,8 @@ def plot_overlays(
             if row == 0:
                 axes.set_title(plain(title, 24), fontsize=10, color=INK)
         if row < len(captions):
-            panels[row][0].set_ylabel(
-                plain(captions[row], 40), fontsize=8.5, color=MUTED
-            )
+            lines = [plain(line, 28) for line in captions[row].splitlines()]
+            panels[row][0].set_ylabel("\n".join(lines), fontsize=7.5, color=MUTED)
     if compare is not None:
         first, second = compare
         figure.supxlabel(

@@ -99,10 +99,6 @@ def run_recipe(
         return read_json(folder / "metrics.json")
     folder.keep_recipe(recipe)
     if recipe.task == "segmentation":
-        if grid:
-            raise RecipeError(
-                "--sweep is for classification; make a run for each value."
-            )
         from kerakd.run.segmentation import run_segmentation
 
         return run_segmentation(
