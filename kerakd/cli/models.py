@@ -133,7 +133,15 @@ def report(
       kerakd report runs/mri --data data
     """
     from kerakd.report import draw_figures, write_model_card, write_report
+    from kerakd.report.run_folder import RunFolder
     from kerakd.run.assess import samples_of
+
+    metrics = RunFolder.open(run).metrics
+    if metrics.get("task") == "segmentation":
+        from kerakd.report.segmentation import write_segmentation_report
+
+        print(f"Report: {write_segmentation_report(run, metrics)}")
+        return
 
     draw_figures(run, None if data is None else samples_of(run, data))
     print(f"Report: {write_report(run)}")

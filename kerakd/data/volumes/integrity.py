@@ -40,7 +40,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """The same, JSON-able."""
-        return asdict(self)
+        told = asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in told.items()}
 
 
 def check_case(
