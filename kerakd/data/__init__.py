@@ -32,6 +32,8 @@ __all__ = ["audit", "decode", "resize", *_NAMES]
 
 
 def __getattr__(name: str):
+    if name == "volumes":
+        return importlib.import_module("kerakd.data.volumes")
     if name not in _NAMES:
         raise AttributeError(f"module 'kerakd.data' has no attribute {name!r}")
     value = getattr(importlib.import_module(_NAMES[name]), name)
