@@ -28,7 +28,7 @@ _NAMES = {
     "write_phantom": "kerakd.data.phantom",
 }
 
-__all__ = ["audit", "decode", "resize", *_NAMES]
+__all__ = ["audit", "decode", "resize", "volumes", *_NAMES]
 
 
 def __getattr__(name: str):
