@@ -23,7 +23,7 @@ FLOORS = [
     {"explain"},
     {"report"},
     {"recipe"},
-    {"predict"},
+    {"predict", "predict_case", "segmenter"},
     {"run"},
     {"benchmark"},
     {"cli"},
