@@ -11,12 +11,13 @@ from kerakd.compress.agreement import verify
 from kerakd.compress.convert import Export, _own_preprocessing, _versions, _write
 from kerakd.compress.interpreter import LiteRTModel
 from kerakd.compress.metadata import append_metadata
+from kerakd.compress.modes import MODES
 from kerakd.compress.silence import quiet
 from kerakd.errors import ModelError
 
 _CHECKED = 64
 # LiteRT rounds each operator once more than the network that was trained.
-_TOLERANCE = 0.3
+_TOLERANCE = MODES["int8"].tolerance
 
 
 def convert(whole: Any) -> bytes:
