@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kerakd.cli import common
+from kerakd.cli.explain import benchmark as benchmark_explain
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 
@@ -13,6 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Measure speed on this machine.")
 @app.callback()
 def _group() -> None:
     pass
+
+
+app.command("explain")(benchmark_explain)
 
 
 @app.command("pipeline")
@@ -247,34 +251,6 @@ def checkpoint(
         f"{figures['checkpoint_megabytes']:.1f} MB in "
         f"{1e3 * figures['checkpoint_seconds']:.0f} ms, {figures['share']:.2%} of an "
         f"epoch of {figures['epoch_seconds']:.0f} s (allowed {figures['bar']:.0%})."
-    )
-    common.write_figures(json, figures)
-
-
-@app.command("explain")
-def explain(
-    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 32,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed turns.")] = 11,
-    json: common.Json = None,
-) -> None:
-    """How many forward passes a batch of heat maps costs.
-
-    \b
-    Examples:
-      kerakd benchmark explain --json explain.json
-    """
-    common.check_writable(json)
-    common.load_tensorflow()
-    from kerakd.benchmark.explaining import benchmark_explain
-
-    figures = benchmark_explain(image_size, batch_size, repeats)
-    _show_steps(figures["blocks"])
-    found = figures["ratios"]
-    print(
-        f"{batch_size} Grad-CAMs cost {found['gradcam']['median']:.2f} forward passes "
-        f"(allowed {figures['bar']:.0f}); by tf-keras-vis "
-        f"{found['tf-keras-vis gradcam']['median']:.2f}."
     )
     common.write_figures(json, figures)
 

@@ -100,6 +100,39 @@ def explain(
     common.write_figures(json, figures)
 
 
+def benchmark(
+    image_size: Annotated[int, typer.Option(min=32, help="Pixels.")] = 128,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a batch.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed turns.")] = 11,
+    json: common.Json = None,
+) -> None:
+    """How many forward passes a batch of heat maps costs.
+
+    \b
+    Examples:
+      kerakd benchmark explain --json explain.json
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.benchmark.explaining import benchmark_explain
+
+    figures = benchmark_explain(image_size, batch_size, repeats)
+    found = figures["ratios"]
+    common.show_table(
+        ("Batch", "ms", "Forward passes"),
+        [
+            [
+                name,
+                f"{one['milliseconds']:.1f}",
+                f"{found[name]['median']:.2f}" if name in found else "1",
+            ]
+            for name, one in figures["blocks"].items()
+        ],
+    )
+    print(f"Grad-CAM may cost {figures['bar']:.0f} forward passes.")
+    common.write_figures(json, figures)
+
+
 def _show(figures: dict[str, Any]) -> None:
     agreement, found = figures["agreement"], figures["faithfulness"]
     common.show_table(
