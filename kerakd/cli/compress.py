@@ -30,11 +30,11 @@ def compress(
         str, typer.Option(help="Measure accuracy on `test` or `validation` images.")
     ] = "test",
     sensitive: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--sensitive", help="int8: find the layers that harm, leave them in float."
+            help="int8: leave the layers that harm in float. Default: where needed."
         ),
-    ] = False,
+    ] = None,
     integer_only: Annotated[
         bool, typer.Option("--integer-only", help="int8: leave no operator in float.")
     ] = False,
@@ -67,7 +67,7 @@ def compress(
         [mode.strip() for mode in modes.split(",") if mode.strip()],
         data,
         on=on,
-        sensitive="auto" if sensitive else None,
+        sensitive=sensitive,
         integer_only=integer_only,
         backend=backend,
         images=images,
