@@ -76,7 +76,7 @@ def test_more_copies_than_are_looked_at_are_told():
     thumbs = np.repeat(thumbnails(1), 600, axis=0)
     thumbs[np.arange(600), np.arange(600) % 32, np.arange(600) // 32] += 1
     found = candidates(np.concatenate([thumbs, thumbnails(60, 5)]), 0.9, exact=0)
-    assert found.crowded >= 600
+    assert 500 < found.crowded <= 600
     clusters = connected(660, found.first, found.second)
     assert len(np.unique(clusters[:600])) == 1 and len(np.unique(clusters)) == 61
 

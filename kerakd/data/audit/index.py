@@ -204,18 +204,22 @@ class _Hashed:
         return keys
 
     def __call__(self, base: np.ndarray, turned: np.ndarray, least: float) -> _Found:
+        none = np.zeros(0, np.int64)
+        times_full = np.zeros(len(turned), np.int64)
         for order, known, asked in zip(
             self._order, self._sorted, self._keys(turned), strict=True
         ):
             start = np.searchsorted(known, asked, "left")
             number = np.searchsorted(known, asked, "right") - start
-            full = np.flatnonzero(number > _CROWD)
+            times_full += number > _CROWD
             number = np.minimum(number, _CROWD)
             second = np.repeat(np.arange(len(asked)), number)
             ahead = np.arange(len(second)) - np.repeat(
                 np.cumsum(number) - number, number
             )
-            yield order[np.repeat(start, number) + ahead], second, full
+            yield order[np.repeat(start, number) + ahead], second, none
+        # Heads crowd in a table whose planes pass far from all of them; copies in each.
+        yield none, none, np.flatnonzero(times_full >= _AWAY)
 
 
 def _distances(

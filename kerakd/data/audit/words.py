@@ -110,7 +110,7 @@ def _copies(copies: dict, say) -> None:
         say(
             NOTE,
             "copies",
-            f"{copies['crowded_images']} images look like more than 500 others; some "
+            f"{copies['crowded_images']} images look like more than 256 others; some "
             "of their copies may have been missed.",
         )
 
