@@ -186,6 +186,15 @@ def _show(figures: dict[str, Any]) -> None:
         "permuted",
         text_columns=2,
     )
+    for role in ("teacher", "student"):
+        finer = found[role].get("finer_layercam")
+        if finer:
+            print(
+                f"The {role}, LayerCAM at {', '.join(dict.fromkeys(finer['layers']))}: "
+                f"pointing {_interval(finer['pointing'])}, chance "
+                f"{_number(finer['pointing']['chance'])}, energy "
+                f"{_interval(finer['energy'])}, IoU {_interval(finer['iou'])}"
+            )
     for name, one in found.get("exports", {}).get("files", {}).items():
         print(
             f"{name} and student.keras, RISE: rank correlation "

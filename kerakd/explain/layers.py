@@ -85,6 +85,28 @@ def find_features(model: keras.Model, layer: str | None = None) -> Features:
     return Features(flat, call.outputs[0], call.operation.name, None)
 
 
+def finer_layer(model: keras.Model) -> str | None:
+    """The last layer whose map has at least twice the default's cells across and down.
+
+    Its maps are less about the class, and can point at what is smaller than a cell of
+    the default's.
+
+    Args:
+        model: A classifier, functional or Sequential.
+
+    Returns:
+        A name for `find_features`; `None` where there is no such layer.
+    """
+    maps = _learned_maps(calls(flatten(model)))
+    sizes = [call.outputs[0].shape[1:3] for call in maps]
+    if not maps or any(None in size for size in sizes):
+        return None
+    for call, size in zip(reversed(maps), reversed(sizes), strict=True):
+        if size[0] >= 2 * sizes[-1][0] and size[1] >= 2 * sizes[-1][1]:
+            return call.operation.name
+    return None
+
+
 def is_transformer_block(operation: keras.Operation) -> bool:
     """Whether an operation is a DeiT block, whose attention can be read."""
     # By name: KerasHub takes seconds to import, and a network without it needs none.

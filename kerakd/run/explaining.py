@@ -18,7 +18,9 @@ from kerakd.explain.asking import explain_many, methods_for
 from kerakd.explain.attention import agreement_of_maps, collect
 from kerakd.explain.evidence import faithfulness, masks_part, measure_masks
 from kerakd.explain.explanation import Explanation
+from kerakd.explain.layers import finer_layer
 from kerakd.explain.masks import find_masks, read_mask
+from kerakd.explain.methods import layercam
 from kerakd.explain.names import METHODS
 from kerakd.files import write_json
 from kerakd.run import networks
@@ -302,6 +304,7 @@ def _against_masks(
         for method, one in found.items():
             measured[method].append(measure_masks(one.maps, here))
         done += len(y)
+    _finer(study, role, model, masked, tumours, rows, result, seed)
     for method, parts in measured.items():
         joined = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
         result["methods"][method]["masks"] = masks_part(
@@ -317,6 +320,36 @@ def _against_masks(
             result["methods"][method]["masks"] = masks_part(
                 measured_few, groups, seed=seed
             )
+
+
+def _finer(
+    study: Study,
+    role: str,
+    model: Any,
+    masked: Samples,
+    tumours: dict[int, Path],
+    rows: np.ndarray,
+    result: dict[str, Any],
+    seed: int,
+) -> None:
+    """LayerCAM at a finer layer: a tumour is often smaller than a cell of the last."""
+    members = model if isinstance(model, list) else [model]
+    layers = [finer_layer(member) for member in members]
+    if None in layers:
+        return
+    maps = []
+    for x, y in study.pictures(masked).dataset():
+        size = tuple(x[role].shape[1:3])
+        found = [
+            layercam(member, np.asarray(x[role]), np.asarray(y), layer=layer).at(size)
+            for member, layer in zip(members, layers, strict=True)
+        ]
+        maps.append(np.mean(found, axis=0))
+    here = {k: read_mask(tumours[row]) for k, row in enumerate(rows)}
+    measured = measure_masks(np.concatenate(maps), here)
+    result["finer_layercam"] = masks_part(measured, masked.groups, seed=seed) | {
+        "layers": layers
+    }
 
 
 def _by_class(measured: dict[str, np.ndarray], samples: Samples, seed: int) -> dict:

@@ -45,3 +45,10 @@ def test_normalised_pixels_are_no_feature_map():
     x = keras.layers.Flatten()(x)
     with pytest.raises(ModelError, match="no feature map"):
         find_features(keras.Model(image, keras.layers.Dense(2)(x)))
+
+
+def test_a_finer_layer_has_twice_the_cells(flat):
+    from kerakd.explain.layers import finer_layer
+
+    assert finer_layer(flat) == "relu"  # 12x12 before the 6x6 of "out"
+    assert finer_layer(tiny.seeing(0, 0)) is None

@@ -23,6 +23,7 @@ def network(size):
     keras.utils.set_random_seed(size)
     image = keras.Input((size, size, 1))
     x = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(image)
+    x = keras.layers.Conv2D(3, 3, padding="same", name=f"fine{size}")(x)
     x = keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x)
     x = keras.layers.GlobalMaxPooling2D()(x)
     return keras.Model(image, keras.layers.Dense(2, name="logits")(x))
@@ -92,6 +93,9 @@ def test_a_run_is_explained_by_one_command(run, masks):
         pointing = found[role]["methods"]["gradcam"]["masks"]["pointing"]
         assert pointing["chance"] == pytest.approx((10 / 36) ** 2, rel=0.01)
         assert "by_class" in found[role]["methods"]["gradcam"]["masks"]
+        finer = found[role]["finer_layercam"]
+        assert finer["energy"]["count"] == finer["iou"]["count"] > 0
+    assert found["student"]["finer_layercam"]["layers"] == ["fine20"]
     assert list(found["exports"]["files"]) == ["student_float32.tflite"]
     alike = found["exports"]["files"]["student_float32.tflite"]["rank_correlation"]
     assert alike["mean"] > found["exports"]["other_masks"]["rank_correlation"]["mean"]
