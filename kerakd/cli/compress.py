@@ -45,6 +45,27 @@ def compress(
     images: Annotated[
         int, typer.Option(help="Training images that calibrate int8, at least 100.")
     ] = 200,
+    aware: Annotated[
+        bool,
+        typer.Option("--aware", help="int8 by quantisation-aware training."),
+    ] = False,
+    prune: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Set this share of weights to zero."),
+    ] = None,
+    cluster: Annotated[
+        int | None,
+        typer.Option(metavar="VALUES", help="Leave so many values in each kernel."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="With the three above: who teaches meanwhile. Default: the run's "
+            "`teacher.keras`, else the float student."
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Of learning on.")] = 2,
+    learning_rate: Annotated[float, typer.Option(help="Of learning on.")] = 1e-4,
     json: common.Json = None,
 ) -> None:
     """Export the student for a phone and measure every file.
@@ -57,9 +78,16 @@ def compress(
       kerakd compress runs/mri --data data
       kerakd compress runs/mri --modes int8 --sensitive --on validation
       kerakd compress student.keras --data data --modes float16,int8
+      kerakd compress runs/mri --aware --teacher teacher.keras --epochs 2
+      kerakd compress runs/mri --prune 0.8
     """
     common.check_writable(json)
     common.load_tensorflow()
+    if aware or prune is not None or cluster is not None:
+        figures = _learn_on(
+            run, aware, prune, cluster, data, on, teacher, epochs, learning_rate
+        )
+        return common.write_figures(json, figures)
     from kerakd.run.compressing import compress_run
 
     figures = compress_run(
@@ -86,6 +114,43 @@ def compress(
     folder = run.parent if run.suffix == ".keras" else run
     print(f"Figures: {folder / 'compression.json'}, {folder / 'figures/pareto.png'}")
     common.write_figures(json, figures)
+
+
+def _learn_on(
+    run, aware, prune, cluster, data, on, teacher, epochs, learning_rate
+) -> dict:
+    """The three ways to compress in training; what they found is printed."""
+    from kerakd.errors import RecipeError
+    from kerakd.run.learning_on import learn_on
+
+    if aware + (prune is not None) + (cluster is not None) > 1:
+        raise RecipeError("Give one of --aware, --prune and --cluster.")
+    method, options = "aware", {}
+    if prune is not None:
+        method, options = "pruned", {"sparsity": prune}
+    elif cluster is not None:
+        method, options = "clustered", {"clusters": cluster}
+    figures = learn_on(
+        run,
+        method,
+        data,
+        teacher=teacher,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        on=on,
+        say=common.say,
+        **options,
+    )
+    export, found = figures["export"], figures["verify"]
+    labelled = found.get("labelled", {}).get("accuracy", {})
+    rows = [
+        ["File", export["path"]],
+        ["Bytes", f"{export['bytes']:,}"],
+        ["Same class as the float student", f"{found['top1_agreement']:.2%}"],
+        *([f"Accuracy, {who}", f"{share:.2%}"] for who, share in labelled.items()),
+    ]
+    common.show_table((f"On {figures['split']}", ""), rows)
+    return figures
 
 
 def show_variants(figures: dict) -> None:
