@@ -144,12 +144,14 @@ def _measured(
     groups: np.ndarray,
     temperature: float | None,
 ) -> dict[str, Any]:
+    # First, as it says in words that the model tells other classes apart.
+    metrics = classification_metrics(labels, logits, names)
     if temperature is None:
         as_it_is = {"as_it_is": reliability(labels, logits)}
     else:
         as_it_is = calibration(labels, logits, temperature)
     return {
-        **classification_metrics(labels, logits, names),
+        **metrics,
         "intervals": bootstrap_intervals(labels, logits, groups),
         "calibration": as_it_is,
     }
