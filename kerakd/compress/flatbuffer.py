@@ -57,6 +57,9 @@ def peak_activations(flatbuffer: bytes) -> int:
     first: dict[int, int] = {int(i): 0 for i in graph.inputs}
     last: dict[int, int] = dict(first)
     for step, operator in enumerate(graph.operators):
+        given = [int(i) for i in operator.inputs if int(i) >= 0]
+        if not any(i in first for i in given):
+            continue  # weights that are unpacked when the file is loaded
         for index in map(int, operator.outputs):
             first.setdefault(index, step)
             last[index] = step
