@@ -76,10 +76,9 @@ def _panel(axes, variants, x, y, spread, least: bool = False) -> None:
         linestyle="--",
         zorder=0,
     )
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.2 * max(x))
     if least:
         axes.set_ylim(bottom=0)
-    axes.margins(x=0.15)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=MUTED)
