@@ -19,6 +19,11 @@ from kerakd.errors import ModelError
 ENTRY = "kerakd.json"
 LABELS = "labels.txt"
 _EXPORT_AGAIN = "copy or export the file again"
+# The converter's description of a model, and ours of the same length, which is put in its
+# place: a file that is cut off right behind its flatbuffer still says that something
+# has to follow.
+_CONVERTED = b"MLIR Converted."
+_MARKED = b"kerakd metadata"
 # Every entry carries the day where zip's calendar begins: equal exports, equal bytes.
 _DATE = (1980, 1, 1, 0, 0, 0)
 _UNREADABLE = (
@@ -42,6 +47,8 @@ def append_metadata(flatbuffer: bytes, metadata: dict[str, Any]) -> bytes:
     Returns:
         The content of a `.tflite` file.
     """
+    if flatbuffer.count(_CONVERTED) == 1:
+        flatbuffer = flatbuffer.replace(_CONVERTED, _MARKED)
     metadata = dict(metadata)
     metadata["flatbuffer"] = {
         "bytes": len(flatbuffer),
@@ -109,6 +116,10 @@ def parse_metadata(content: bytes, name: str) -> dict[str, Any]:
         )
     entries = _entries(content, name)
     if ENTRY not in entries:
+        if _MARKED in content:
+            raise ModelError(
+                f"{name} is damaged: its metadata is cut off; {_EXPORT_AGAIN}."
+            )
         labels = entries.get(LABELS, b"").decode("utf-8", errors="replace").split("\n")
         class_names = [line.strip() for line in labels if line.strip()]
         return {"class_names": class_names} if class_names else {}
