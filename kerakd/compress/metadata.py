@@ -19,9 +19,8 @@ from kerakd.errors import ModelError
 ENTRY = "kerakd.json"
 LABELS = "labels.txt"
 _EXPORT_AGAIN = "copy or export the file again"
-# The converter's description of a model, and ours of the same length, which is put in its
-# place: a file that is cut off right behind its flatbuffer still says that something
-# has to follow.
+# The converter's description of a model, and ours of the same length in its place: a
+# file that is cut off right behind its flatbuffer still says that something follows.
 _CONVERTED = b"MLIR Converted."
 _MARKED = b"kerakd metadata"
 # Every entry carries the day where zip's calendar begins: equal exports, equal bytes.
