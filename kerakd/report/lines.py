@@ -50,9 +50,18 @@ def leaks(metrics: Mapping[str, Any]) -> list[str]:
     if left == 0:
         return [f"{sentence}; none is left to test on."]
     return [
-        f"{sentence}. The line without them, {left} images, tells what to expect of "
-        "new pictures."
+        f"{sentence}. The line without them, {left} images, comes nearer to new pictures"
+        f"{_absent(metrics)}."
     ]
+
+
+def _absent(metrics: Mapping[str, Any]) -> str:
+    """Which classes the images without copies do not hold."""
+    models = (metrics.get("models") or {}).values()
+    lines = [m[CLEAN] for m in models if m.get(CLEAN)]
+    classes = (lines[0].get("per_class") or {}) if lines else {}
+    absent = [name for name, one in classes.items() if one.get("support") == 0]
+    return f", but holds no image of {', '.join(absent)}" if absent else ""
 
 
 def about_intervals(metrics: Mapping[str, Any]) -> str:
