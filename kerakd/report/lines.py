@@ -50,8 +50,8 @@ def leaks(metrics: Mapping[str, Any]) -> list[str]:
     if left == 0:
         return [f"{sentence}; none is left to test on."]
     return [
-        f"{sentence}. The line without them, {left} images, comes nearer to new pictures"
-        f"{_absent(metrics)}."
+        f"{sentence}. The line without them, {left} images, comes nearer to new "
+        f"pictures{_absent(metrics)}."
     ]
 
 
