@@ -284,6 +284,16 @@ def test_the_demos_recipe_is_run_by_demo(call, monkeypatch, tmp_path):
     assert asked["out"] == tmp_path / "demo"
 
 
+# Audit --------------------------------------------------------------------------------
+
+
+def test_an_audit_of_nothing_leaves_no_folder(call, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in ("empty", "absent"):
+        call("audit", tmp_path / folder, "--out", tmp_path / "audit", code=2)
+        assert not (tmp_path / "audit").exists()
+
+
 # Interruption -------------------------------------------------------------------------
 
 

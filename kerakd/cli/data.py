@@ -74,12 +74,17 @@ def audit(
     from kerakd.files import make_folder
 
     common.check_writable(json)
+    made = out is not None and not out.exists()
     if out is not None:
         make_folder(out)
         common.check_writable(out / "audit.json")
-    found = look(
-        resolve(folder, data), groups=groups, aliases=aliases, probe=probe, seed=seed
-    )
+    try:
+        where = resolve(folder, data)
+        found = look(where, groups=groups, aliases=aliases, probe=probe, seed=seed)
+    except BaseException:
+        if made:
+            out.rmdir()
+        raise
     show(found)
     if out is not None:
         found.save(out, sheets=sheets, told=lambda path: print(f"Written: {path}"))
