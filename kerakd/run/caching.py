@@ -1,7 +1,5 @@
 """The teacher cache of a run: built once, read by every student."""
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +11,13 @@ from kerakd.data import ImageBatches
 from kerakd.distillation import TeacherCache
 from kerakd.distillation.cache import features
 from kerakd.distillation.cache.codecs import codec
-from kerakd.distillation.cache.key import batches_key, check_key, make_key
+from kerakd.distillation.cache.key import check_key, make_key
 from kerakd.errors import KerakdError
 from kerakd.recipe import Recipe, load_recipe, recipe_from
 from kerakd.recipe.overrides import put
 from kerakd.run import networks
 from kerakd.run.assess import samples_of
+from kerakd.run.cache_folders import cache_name
 from kerakd.run.folder import Folder, holds_teacher
 from kerakd.run.job import Job
 from kerakd.run.losses import build_losses
@@ -50,7 +49,7 @@ def get_cache(job: Job, recipe: Recipe, teacher: Teacher) -> TeacherCache:
     return TeacherCache.build(
         teacher.models,
         pictures,
-        job.folder / "teacher_cache" / _name(pictures, layers, section),
+        job.folder / "teacher_cache" / cache_name(pictures, layers, section),
         mode=section.cache_mode,
         progress=None if job.verbose else False,
         layers=layers,
@@ -100,11 +99,11 @@ def build_cache(
         KerakdError: The run has no teacher, its images are not found, or the folder
             holds a cache of something else.
     """
-    job, recipe, teacher = _open_run(run, data, views)
+    recipe, teachers, pictures = _open_run(run, data, views)
     section = recipe.distillation
     cache = TeacherCache.build(
-        teacher.models,
-        _pictures(job, recipe, teacher),
+        teachers,
+        pictures,
         out,
         mode=mode or section.cache_mode,
         progress=progress,
@@ -138,11 +137,14 @@ def verify_cache(
         KerakdError: The cache is damaged, half built, or of something else.
     """
     cache = TeacherCache.open(path)
-    job, recipe, teacher = _open_run(run, data, cache.views)
-    return cache.verify(teacher.models, _pictures(job, recipe, teacher), count, seed)
+    _, teachers, pictures = _open_run(run, data, cache.views)
+    return cache.verify(teachers, pictures, count, seed)
 
 
-def _open_run(run: Any, data: Any, views: int | None) -> tuple[Job, Recipe, Teacher]:
+def _open_run(
+    run: Any, data: Any, views: int | None
+) -> tuple[Recipe, list[keras.Model], Any]:
+    """The recipe of a run, its teachers, and what they look at."""
     run = Path(run)
     if not holds_teacher(run):
         raise KerakdError(
@@ -154,10 +156,15 @@ def _open_run(run: Any, data: Any, views: int | None) -> tuple[Job, Recipe, Teac
         page = put(recipe.get_config(), "distillation.views", views)
         recipe = recipe_from(page, source="--views")
     folder = Folder.claim(run, load_recipe(run / "recipe.yaml"), resume=True)
-    job = Job(recipe, folder, samples_of(run, data), [])
     files = sorted(run.glob("teacher.keras")) or sorted(run.glob("teacher_*.keras"))
     members = [networks.load_network(file) for file in files]
-    return job, recipe, Teacher(members, files, "")
+    if recipe.task == "segmentation":
+        from kerakd.run.segmentation import caching, cases
+
+        store = cases.slices_of(recipe, cases.prepare_cases(recipe, folder, data))
+        return recipe, members, caching.pictures_of(recipe, store)
+    job = Job(recipe, folder, samples_of(run, data), [])
+    return recipe, members, _pictures(job, recipe, Teacher(members, files, ""))
 
 
 def _pictures(job: Job, recipe: Recipe, teacher: Teacher) -> ImageBatches:
@@ -173,13 +180,3 @@ def _given(job: Job, teacher: Teacher, pictures: ImageBatches) -> TeacherCache:
     key = make_key(teacher.models, pictures, cache.layers, dtype)
     check_key(cache.info["key"], key, cache.path)
     return cache
-
-
-def _name(pictures: ImageBatches, layers: list, section: Any) -> str:
-    """Variants of a sweep that show the teacher the same pictures share a cache."""
-    key = [batches_key(pictures), pictures.views]
-    more = [layers, section.cache_mode, section.teacher_dtype]
-    if more != [[], "exact", None]:
-        key.append(more)
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
-    return f"{pictures.views}_views_{digest[:8]}"

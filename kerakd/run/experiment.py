@@ -107,6 +107,7 @@ def run_recipe(
             data=data,
             places=networks.weights_places(recipe_folder, weights, data),
             teacher_only=teacher_only,
+            cache=cache,
             command=command,
             verbose=verbose,
             say=say,

@@ -15,6 +15,9 @@ from kerakd.recipe import Recipe, load_recipe, save_recipe
 from kerakd.training.options import TrainingOptions
 
 _LEDGER = "run.json"
+# What decides students alone, and the stages that have made something of it.
+_OF_STUDENTS = ("student.", "distillation.", "seeds", "baseline")
+_STUDENT_STAGES = {"sweep", "student", "baseline"}
 
 
 class Folder:
@@ -43,7 +46,8 @@ class Folder:
         Raises:
             KerakdError: The folder holds files and `resume` is not set, holds no run,
                 or cannot be written.
-            RecipeError: The run there is of another recipe.
+            RecipeError: The run there is of another recipe; one whose teacher alone is
+                trained may go on with other students and another distillation.
         """
         path = Path(path)
         existed = path.is_dir()
@@ -56,7 +60,7 @@ class Folder:
         ledger = {"stages": {}}
         if occupied:
             ledger = _ledger_of(path)
-            _check_same(path / "recipe.yaml", recipe)
+            _check_same(path / "recipe.yaml", recipe, ledger)
         make_folder(path)
         folder = cls(path, resuming=occupied, existed=existed, ledger=ledger)
         if not occupied:
@@ -92,6 +96,7 @@ class Folder:
         entry = self._ledger["stages"].setdefault(
             name, {"seconds": 0.0, "finished": False}
         )
+        self._write()
         before, start = entry["seconds"], time.monotonic()
         try:
             yield
@@ -165,15 +170,18 @@ def _ledger_of(path: Path) -> dict[str, Any]:
     return ledger
 
 
-def _check_same(path: Path, recipe: Recipe) -> None:
+def _check_same(path: Path, recipe: Recipe, ledger: dict[str, Any]) -> None:
     there, wanted = load_recipe(path).get_config(), recipe.get_config()
     # Options such as tensorboard leave the weights as they are.
     free = TrainingOptions.free_names() | {"description", "tiny", "audit", "external"}
+    open_yet = ("tiny.", "export.")
+    # A teacher that was trained alone takes any student.
+    if not _STUDENT_STAGES & set(ledger["stages"]):
+        open_yet += _OF_STUDENTS
     other = [
         key
         for key in _differences(there, wanted)
-        if key.rpartition(".")[2] not in free
-        and not key.startswith(("tiny.", "export."))
+        if key.rpartition(".")[2] not in free and not key.startswith(open_yet)
     ]
     if other:
         raise RecipeError(

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 import kerakd
+from kerakd.data.volumes.batches import SliceBatches
+from kerakd.distillation import TeacherCache
 from kerakd.errors import DataError, ModelError, RecipeError
 from kerakd.predict_case import predict_case
-from kerakd.recipe import recipe_from
+from kerakd.recipe import load_recipe, recipe_from
 from kerakd.run import run_recipe
+from kerakd.run.caching import build_cache, verify_cache
+from kerakd.run.folder import Folder
+from kerakd.run.segmentation.cases import prepare_cases, slices_of
+from kerakd.training import deterministic
 from tests.data.volumes import made
 
 
@@ -125,13 +131,110 @@ def test_a_finished_run_is_not_repeated(finished, data):
     assert (out / "student.keras").stat().st_mtime_ns == before
 
 
+@pytest.fixture(scope="module")
+def cached(finished, data, tmp_path_factory):
+    """A teacher trained alone, whose run went on with a cache; what the run said."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    settings = ["data.skip_bad=true", f"volumes.cache={finished[0].volumes.cache}"]
+    recipe = recipe_from(page(), settings=settings)
+    run_recipe(recipe, out, data=data, verbose=0, teacher_only=True)
+    settings += [
+        "baseline=false",
+        "seeds=[3]",
+        "student.training.epochs=3",
+        "distillation.views=2",
+        "distillation.temperature=3",
+        "export.modes=[float32]",
+    ]
+    recipe, said = recipe_from(page(), settings=settings), []
+    metrics = run_recipe(
+        recipe, out, data=data, resume=True, verbose=0, say=said.append
+    )
+    return recipe, out, metrics, said
+
+
+def test_the_run_of_a_teacher_alone_goes_on_with_another_distillation(cached, data):
+    recipe, out, metrics, said = cached
+    assert metrics["distillation"]["views"] == 2
+    assert load_recipe(out / "recipe.yaml") == recipe
+    slices = metrics["data"]["slices"]
+    cache = TeacherCache.open(next((out / "teacher_cache").iterdir()))
+    # 4 of 6 cases are for training, and every slice of theirs is there, whatever
+    # empty_rate is: the epochs see others of those without tumour.
+    assert cache.output_shape == (1, 16, 16, 2)
+    assert cache.info["samples"] == slices * 4 // 6
+    size = cache.info["samples"] * 2 * 16 * 16 * 2 * 4 / 1e6
+    assert f"{cache.info['samples'] * 2} slices times views, {size:.0f} MB" in " ".join(
+        said
+    )
+    assert cache._store.arrays["logits"].nbytes / 1e6 == size
+    other = recipe_from(recipe.get_config(), settings=["distillation.views=3"])
+    with pytest.raises(RecipeError, match=r"distillation\.views differs"):
+        run_recipe(other, out, data=data, resume=True)
+
+
+def test_a_cached_student_is_the_one_that_asks_its_teacher_at_each_step(cached, data):
+    recipe, out, _, _ = cached
+    volumes = prepare_cases(recipe, Folder.claim(out, recipe, resume=True), data)
+    slices = SliceBatches(
+        slices_of(recipe, volumes),
+        "train",
+        batch_size=16,
+        shuffle=True,
+        seed=0,
+        order_seed=3,
+        augment="slices",
+        views=2,
+        empty_rate=0.5,
+    )
+    deterministic(3)
+    student = kerakd.models.build(
+        "unet_student", 2, (16, 16, 3), **recipe.student.options
+    )
+    kerakd.train_student(
+        student,
+        slices,
+        teacher=kerakd.load(out / "teacher.keras", compile=False),
+        distillation_losses=kerakd.losses.PixelwiseKL(temperature=3),
+        options=recipe.student.training,
+        loss=kerakd.losses.DiceCrossentropy(),
+        metrics=[],
+        verbose=0,
+    )
+    kept = kerakd.load(out / "student.keras", compile=False)
+    for mine, theirs in zip(student.get_weights(), kept.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_cache_is_built_from_a_run_and_verified(cached, data, tmp_path):
+    _, out, _, _ = cached
+    described = build_cache(
+        out, tmp_path / "cache", data=data, mode="compact", progress=False
+    )
+    assert described["complete"]
+    assert described["bytes_a_picture"] == pytest.approx(16 * 16 * 2, rel=0.1)
+    found = verify_cache(out, tmp_path / "cache", data=data, count=2)
+    assert found["max_abs_difference"] <= described["largest_coding_error"]
+
+
+def test_a_cache_of_other_slices_is_refused(cached, data, tmp_path):
+    recipe, out, _, _ = cached
+    cache = next((out / "teacher_cache").iterdir())
+    given = {"data": data, "cache": cache, "verbose": 0}
+    config = recipe.get_config()
+    config["teacher"] = {"file": str(out / "teacher.keras")}
+    config["volumes"]["modalities"] = ["flair", "t1", "t1ce"]
+    other = recipe_from(config)
+    with pytest.raises(DataError, match="slices with other pixels"):
+        run_recipe(other, tmp_path / "run", **given)
+
+
 @pytest.mark.parametrize(
     ("setting", "sentence", "kind"),
     [
         ("teacher.image_size=32", "both see the same slices", RecipeError),
         ("student.model=unet_studnt", "student: ", ModelError),
         ("export.modes=[int8]", "slices are z-scores", RecipeError),
-        ("distillation.views=2", "leave `views` out", RecipeError),
         ("data.skip_bad=false", "Case TCGA_XX_0000_19990101: the slice", DataError),
         ("teacher.members=2", "has one teacher", RecipeError),
     ],
@@ -164,8 +267,6 @@ def test_the_section_is_checked():
 
 @pytest.mark.slow
 def test_the_recipe_of_the_experiment_on_real_cases(real_data, tmp_path):
-    from kerakd.recipe import load_recipe
-
     recipe = load_recipe(
         "experiments/brats_lgg_cpu.yaml",
         tiny=True,

@@ -117,6 +117,11 @@ class SliceBatches:
         return self.store.class_names
 
     @property
+    def contents_key(self) -> str:
+        """Differs where the pixels of the slices do, wherever their files lie."""
+        return self.store.contents_key(self.samples.ids)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Batches in an epoch, the last of which may be smaller."""
         return -(-(len(self._full) + self._kept) // self.batch_size)
@@ -129,6 +134,10 @@ class SliceBatches:
         if not self.shuffle:
             return chosen
         return chosen[order(self.order_seed, epoch, ids[chosen])]
+
+    def view(self, epoch: int) -> int:
+        """Which version of the slices an epoch shows."""
+        return self._plan.view(epoch)
 
     def dataset(self, epochs: int = 1, start_step: int = 0) -> tf.data.Dataset:
         """The batches from one step of training on to the end of another epoch.
@@ -147,17 +156,46 @@ class SliceBatches:
             )
         first, done = divmod(start_step, self.steps_per_epoch)
         skipped = done * self.batch_size
+
+        def rows_of(epoch):
+            positions = self.order(epoch)[skipped if epoch == first else 0 :]
+            return self._plan.rows(positions, self.view(epoch))
+
+        epochs_left = tf.data.Dataset.range(first, epochs)
+        return self._batches(
+            epochs_left, rows_of, lambda pair, rows: pair, steps - start_step
+        )
+
+    def at_view(self, view: int) -> tf.data.Dataset:
+        """All slices in table order as they look at one view: for a teacher cache.
+
+        Those without tumour are all there, whatever `empty_rate` is, for each epoch
+        draws others of them.
+
+        Args:
+            view: The view.
+
+        Returns:
+            A finite dataset of batches `(image, index)`, the position of each slice in
+            `samples` (int64).
+        """
+        everything = np.arange(len(self.samples))
+        return self._batches(
+            tf.data.Dataset.range(1),
+            lambda _: self._plan.rows(everything, view),
+            lambda pair, rows: (pair[0], rows[INDEX]),
+            -(-len(everything) // self.batch_size),
+        )
+
+    def _batches(self, source, rows_of, finish, count: int) -> tf.data.Dataset:
+        """Rows of each element of `source`, cut into batches and turned into pixels."""
         example = self._plan.rows(np.arange(1), 0)
         names, types = list(example), [column.dtype for column in example.values()]
 
-        def rows_of(epoch):
-            positions = self.order(int(epoch))[skipped if epoch == first else 0 :]
-            return list(
-                self._plan.rows(positions, self._plan.view(int(epoch))).values()
+        def columns_of(number):
+            columns = tf.numpy_function(
+                lambda n: list(rows_of(int(n)).values()), [number], types
             )
-
-        def columns_of(epoch):
-            columns = tf.numpy_function(rows_of, [epoch], types)
             for name, column in zip(names, columns, strict=True):
                 column.set_shape([None, *example[name].shape[1:]])
             return dict(zip(names, columns, strict=True))
@@ -171,18 +209,17 @@ class SliceBatches:
         def pixels(rows):
             place = tf.gather(places, rows[INDEX])
             picture, mask = tf.gather(images, place), tf.gather(masks, place)
-            return apply_to_slices(policy, rows, picture, mask)
+            return finish(apply_to_slices(policy, rows, picture, mask), rows)
 
         options = tf.data.Options()
         options.deterministic = True
         return (
-            tf.data.Dataset.range(first, epochs)
-            .map(columns_of)
+            source.map(columns_of)
             .prefetch(1)
             .flat_map(in_batches)
             .map(pixels, num_parallel_calls=tf.data.AUTOTUNE)
             .prefetch(2)
-            .apply(tf.data.experimental.assert_cardinality(steps - start_step))
+            .apply(tf.data.experimental.assert_cardinality(count))
             .with_options(options)
         )
 

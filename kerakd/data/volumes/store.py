@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,7 @@ class SliceStore:
         target: What the masks tell apart, see `kerakd.data.volumes.TARGETS`.
         folder: Where the files are.
         reused: Whether the files were there already.
+        checksums: Of each case's images, by its id.
     """
 
     samples: Samples
@@ -52,6 +53,7 @@ class SliceStore:
     target: str
     folder: Path
     reused: bool
+    checksums: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -67,6 +69,16 @@ class SliceStore:
     def class_names(self) -> tuple[str, ...]:
         """Names of the logits."""
         return TARGETS[self.target][0]
+
+    def contents_key(self, ids: Iterable[str]) -> str:
+        """A hash of the images of the cases that these slices are of.
+
+        Args:
+            ids: Of slices.
+        """
+        cases = dict.fromkeys(one.rpartition("/")[0] for one in ids)
+        told = "\n".join(f"{case} {self.checksums[case]}" for case in cases)
+        return hashlib.blake2b(told.encode(), digest_size=12).hexdigest()
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of the slices of one split."""
@@ -119,7 +131,17 @@ class SliceStore:
                 )
         images, masks = _mapped(folder, header, size, len(volumes.modalities))
         samples = _samples(volumes, header["cases"], size)
-        return cls(samples, images, masks, volumes.modalities, target, folder, reused)
+        checksums = {one["id"]: one["crc32"][_IMAGES] for one in header["cases"]}
+        return cls(
+            samples,
+            images,
+            masks,
+            volumes.modalities,
+            target,
+            folder,
+            reused,
+            checksums,
+        )
 
 
 def _size(size: int | tuple[int, int]) -> tuple[int, int]:

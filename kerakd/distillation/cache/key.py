@@ -20,6 +20,7 @@ _MEANINGS = {
     "layers": "holds other layers of the teacher",
     "sample_ids": "is of other samples",
     "pixels": "is of pictures of another size, order of channels or content",
+    "contents": "is of slices with other pixels",
     "augment": "is of another augmentation",
     "seed": "is of another seed",
 }
@@ -60,8 +61,10 @@ def make_key(
 def batches_key(batches: Any) -> dict[str, Any]:
     """The part of a key that training, which has no teacher at hand, can check."""
     augment = batches.augment
+    contents = getattr(batches, "contents_key", None)
     return {
         "sample_ids": _hash("\n".join(batches.samples.ids)),
+        **({"contents": contents} if contents else {}),
         "augment": None if augment is None else augment.get_config(),
         "seed": batches.seed,
     }

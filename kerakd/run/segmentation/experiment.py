@@ -17,6 +17,7 @@ from kerakd.files import write_json
 from kerakd.recipe import Recipe
 from kerakd.run import surroundings
 from kerakd.run.folder import Folder, copy_whole
+from kerakd.run.segmentation.caching import size_of
 from kerakd.run.segmentation.cases import prepare_cases, slices_of
 from kerakd.run.segmentation.judging import (
     judge,
@@ -39,6 +40,7 @@ def run_segmentation(
     data: str | os.PathLike | None,
     places: list[Path],
     teacher_only: bool = False,
+    cache: str | os.PathLike | None = None,
     command: str | None = None,
     verbose: int | str = "auto",
     say: Callable[[str], None] = lambda text: None,
@@ -55,6 +57,7 @@ def run_segmentation(
         data: As in `kerakd.data.resolve`.
         places: Folders in which weights and teacher files are looked for.
         teacher_only: Whether to stop when the teacher is trained.
+        cache: A teacher cache that was built elsewhere.
         command: How the run was started, for the report.
         verbose: As in `keras.Model.fit`.
         say: Is told what the run does.
@@ -73,7 +76,9 @@ def run_segmentation(
         say("Slices")
         with folder.stage("slices"):
             store = slices_of(recipe, volumes)
-        trainer = Trainer(recipe, folder, store, places, verbose)
+        trainer = Trainer(
+            recipe, folder, store, places, verbose, Path(cache) if cache else None
+        )
         trainer.rehearse()
     metrics = _frame(recipe, volumes, len(store), command)
     say("Teacher")
@@ -84,6 +89,14 @@ def run_segmentation(
         metrics["seconds"] = folder.seconds
         write_json(folder / "metrics.json", metrics)
         return metrics
+    if recipe.distillation.views is not None:
+        pictures, size = size_of(recipe, store)
+        say(
+            f"Teacher cache, {recipe.distillation.cache_mode}: {pictures:,} slices "
+            f"times views, {size / 1e6:,.0f} MB of logits"
+        )
+        with folder.stage("teacher_cache"):
+            trainer.cache(teacher)
     students: dict[str, dict[int, keras.Model]] = {}
     for role in _ROLES if recipe.baseline else ["student"]:
         for seed in recipe.seeds:
@@ -191,11 +204,6 @@ def _check(recipe: Recipe) -> None:
             f"export.modes: {', '.join(wrong)} take pixels of 0 to 255, and slices are "
             f"z-scores; a segmentation exports {', '.join(_FLOAT_MODES)}."
         )
-    if recipe.distillation.views is not None:
-        raise RecipeError(
-            "distillation.views: a segmentation asks its teacher at each step; leave "
-            "`views` out."
-        )
 
 
 def _place(recipe: Recipe, folder: Folder, seed: int) -> Path:
@@ -257,6 +265,9 @@ def _frame(
             "student_loss_weight": recipe.distillation.student_loss_weight,
             "temperature": recipe.distillation.temperature,
             "losses": recipe.distillation.losses,
+            "views": recipe.distillation.views,
+            "cache_mode": recipe.distillation.cache_mode,
+            "teacher_dtype": recipe.distillation.teacher_dtype,
         },
         "versions": surroundings.versions(),
         "machine": surroundings.machine(),

@@ -9,7 +9,7 @@ import keras
 from kerakd import models
 from kerakd.data.volumes.batches import SliceBatches
 from kerakd.data.volumes.store import SliceStore
-from kerakd.distillation import Distiller
+from kerakd.distillation import Distiller, TeacherCache
 from kerakd.distillation.dice import DiceCrossentropy
 from kerakd.errors import ModelError, RecipeError
 from kerakd.files import make_folder
@@ -17,6 +17,7 @@ from kerakd.recipe import Recipe
 from kerakd.run import networks
 from kerakd.run.folder import Folder, copy_whole
 from kerakd.run.losses import build_losses
+from kerakd.run.segmentation import caching
 from kerakd.training import deterministic, train_student, train_teacher
 
 
@@ -29,6 +30,7 @@ class Trainer:
         store: The slices.
         places: Folders in which teacher and weights files are looked for.
         verbose: As in `keras.Model.fit`.
+        cache: The folder of a teacher cache that was built elsewhere.
     """
 
     def __init__(
@@ -38,9 +40,10 @@ class Trainer:
         store: SliceStore,
         places: list[Path],
         verbose: int | str,
+        cache: Path | None = None,
     ):
         self.recipe, self.folder, self.store = recipe, folder, store
-        self.places, self.verbose = places, verbose
+        self.places, self.verbose, self.given = places, verbose, cache
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -59,8 +62,17 @@ class Trainer:
         else:
             teacher = self._build("teacher")
         losses, weights = build_losses(self.recipe.distillation)
-        share = self.recipe.distillation.student_loss_weight
-        Distiller(teacher, self._build("student"), losses, weights, share)
+        section = self.recipe.distillation
+        if self.given is None:
+            caching.check_cacheable(self.recipe, self.store, teacher)
+        Distiller(
+            teacher,
+            self._build("student"),
+            losses,
+            weights,
+            section.student_loss_weight,
+            label_layer_name=section.label_layer,
+        )
         self._batches("train", 1, 0)
         self._batches("validation", 1, 0)
         keras.backend.clear_session()
@@ -86,33 +98,41 @@ class Trainer:
             _keep(model, file, "teacher")
         return networks.load_network(file)
 
+    def cache(self, teacher: keras.Model) -> TeacherCache:
+        """What the teacher says of every slice in every view; built where it lacks."""
+        return caching.get_cache(
+            self.recipe,
+            self.store,
+            teacher,
+            self.folder / "teacher_cache",
+            given=self.given,
+            progress=None if self.verbose else False,
+        )
+
     def student(self, teacher: keras.Model | None, seed: int, out: Path) -> keras.Model:
         """A student: distilled, or from the masks alone without a teacher."""
         name = "baseline" if teacher is None else "student"
         file = out / ("student_baseline.keras" if teacher is None else "student.keras")
         if not file.is_file():
             make_folder(out)
-            section = self.recipe.student
+            section, views = self.recipe.student, self.recipe.distillation.views
+            # With views the baseline sees those too: what is compared is the teacher.
+            slices: Any = self._batches(
+                "train", section.training.batch_size, seed, views
+            )
+            if teacher is not None and views is not None:
+                slices = self.cache(teacher).batches(slices)
             deterministic(seed)
             model = self._build("student")
-            distillation: dict[str, Any] = {}
-            if teacher is not None:
-                losses, weights = build_losses(self.recipe.distillation)
-                distillation = {
-                    "teacher": teacher,
-                    "distillation_losses": losses,
-                    "distillation_loss_weights": weights,
-                    "student_loss_weight": self.recipe.distillation.student_loss_weight,
-                }
             train_student(
                 model,
-                self._batches("train", section.training.batch_size, seed),
+                slices,
                 self._batches("validation", section.training.batch_size, seed),
                 options=section.training,
                 out=out,
                 name=name,
                 **self._common(),
-                **distillation,
+                **({} if teacher is None else self._distillation(teacher)),
             )
             _keep(model, file, name)
         return networks.load_network(file)
@@ -126,7 +146,22 @@ class Trainer:
             "verbose": self.verbose,
         }
 
-    def _batches(self, split: str, batch_size: int, seed: int) -> SliceBatches:
+    def _distillation(self, teacher: keras.Model) -> dict[str, Any]:
+        section = self.recipe.distillation
+        losses, weights = build_losses(section)
+        return {
+            "teacher": teacher,
+            "distillation_losses": losses,
+            "distillation_loss_weights": weights,
+            "student_loss_weight": section.student_loss_weight,
+            "label_layer_name": section.label_layer,
+            # A cache was asked in that dtype already.
+            "teacher_dtype": section.teacher_dtype if section.views is None else None,
+        }
+
+    def _batches(
+        self, split: str, batch_size: int, seed: int, views: int | None = None
+    ) -> SliceBatches:
         if split != "train":
             return SliceBatches(self.store, split, batch_size=batch_size)
         return SliceBatches(
@@ -134,7 +169,10 @@ class Trainer:
             "train",
             batch_size=batch_size,
             shuffle=True,
-            seed=seed,
+            # Students of several seeds see the same views, each in an order of its own.
+            seed=seed if views is None else self.recipe.seed,
+            order_seed=seed,
+            views=views,
             augment=self.recipe.augmentation,
             empty_rate=self.recipe.volumes.empty_rate,
         )

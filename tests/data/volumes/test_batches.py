@@ -67,6 +67,27 @@ def test_a_training_can_be_taken_up_at_any_step(store):
         np.testing.assert_array_equal(y, v)
 
 
+def test_all_slices_of_a_view_are_those_that_its_epochs_show(store):
+    batches = SliceBatches(
+        store,
+        "train",
+        batch_size=4,
+        shuffle=True,
+        augment="slices",
+        views=2,
+        empty_rate=0.5,
+    )
+    pictures, places = zip(*batches.at_view(1), strict=True)
+    np.testing.assert_array_equal(
+        np.concatenate(places), np.arange(len(batches.samples))
+    )
+    pictures = np.concatenate(pictures)
+    start = 3 * batches.steps_per_epoch
+    seen = np.concatenate([x for x, _ in batches.dataset(4, start)])
+    assert batches.view(3) == 1 and len(seen) < len(pictures)
+    np.testing.assert_array_equal(seen, pictures[batches.order(3)])
+
+
 def test_bad_options(store):
     with pytest.raises(DataError, match="no slices in the split 'test'"):
         SliceBatches(store, "test")
