@@ -157,8 +157,12 @@ def names_beside(path: Path) -> list[str] | None:
         file = path.with_name(name)
         if file.is_file():
             found = read_json(file)
-            if isinstance(found, dict) and found.get("class_names"):
+            if not isinstance(found, dict):
+                continue
+            if found.get("class_names"):
                 return [str(one) for one in found["class_names"]]
+            if found.get("task") == "segmentation":
+                return None  # the samples' labels are of slices, not of pixels
     return None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import kerakd
 from kerakd import models
 from kerakd.compress import quantize
+from kerakd.data.volumes.schemes import TARGETS
 from kerakd.data.volumes.table import Volumes
 from kerakd.errors import RecipeError
 from kerakd.files import write_json
@@ -242,6 +243,7 @@ def _frame(
         "phantom": False,
         "seed": recipe.seed,
         "seeds": recipe.seeds,
+        "class_names": list(TARGETS[recipe.volumes.target][0]),
         "segmentation": {
             "modalities": list(volumes.modalities),
             "target": recipe.volumes.target,
