@@ -3,6 +3,8 @@
 #   make demo       phantom data, teacher, student with and without distillation, report
 #   make test       the tests (make test-all: the slow ones too)
 #   make lint       ruff: rules and format
+#   make docs       the documentation as a site, into build/docs
+#   make notebooks  carry the notebooks out anew and keep what they show
 #   make bench      speed of the input pipeline
 #   make lock       write requirements.lock anew from what pyproject.toml asks for
 #   make clean      remove the virtual environment and the caches (runs stay)
@@ -19,7 +21,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.kerakd-installed
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: install demo test test-all lint bench lock clean
+.PHONY: install demo test test-all lint docs notebooks bench lock clean
 
 install: $(STAMP)
 
@@ -44,6 +46,13 @@ test-all: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "build/docs/index.html"
+
+notebooks: $(STAMP)
+	$(BIN)/python notebooks/build.py
 
 bench: $(STAMP)
 	$(BIN)/kerakd benchmark pipeline
