@@ -58,10 +58,11 @@ def compress(
         typer.Option(metavar="VALUES", help="Leave so many values in each kernel."),
     ] = None,
     teacher: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="With the three above: who teaches meanwhile. Default: the run's "
-            "`teacher.keras`, else the float student."
+            metavar="FILE",
+            help="With the three above: who teaches meanwhile; repeat it for several. "
+            "Default: the run's teachers, else the float student.",
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Of learning on.")] = 2,

@@ -118,6 +118,12 @@ def explain_run(
     for name, value in (("images", images), ("rise_masks", rise_masks)):
         if value < 2:
             raise RecipeError(f"{name} must be at least 2, not {value}.")
+    # Before anything is read: a misspelt name needs no data to be told.
+    for method in methods or ():
+        if method not in METHODS:
+            raise RecipeError(
+                f"There is no method {method!r}. {nearest(method, METHODS)}"
+            )
     study = _open(Path(run), data, methods, limit, seed)
     tumours = _masks(study, masks)
     part = sample_evenly(study.samples.labels, images, seed)
@@ -216,8 +222,7 @@ def _open(
     limit: int | None,
     seed: int,
 ) -> Study:
-    files = sorted([*folder.glob("teacher.keras"), *folder.glob("teacher_*.keras")])
-    files = [f for f in files if f.stem == "teacher" or f.stem[8:].isdigit()]
+    files = networks.teacher_files(folder)
     student = folder / "student.keras"
     if not files or not student.is_file():
         raise ModelError(
@@ -238,10 +243,6 @@ def _open(
             )
     fitting = [m for m in methods_for(teachers) if m in methods_for(learned)]
     for method in methods or ():
-        if method not in METHODS:
-            raise RecipeError(
-                f"There is no method {method!r}. {nearest(method, METHODS)}"
-            )
         if method not in fitting and method != "rise":
             raise ModelError(
                 f"The method {method!r} does not suit teacher and student; these do: "

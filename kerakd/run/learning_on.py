@@ -1,7 +1,8 @@
 """A run's student, compressed while it learns on: `kerakd compress RUN --aware`."""
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def learn_on(
     method: str,
     data: str | os.PathLike | None = None,
     *,
-    teacher: str | os.PathLike | None = None,
+    teacher: str | os.PathLike | Sequence[str | os.PathLike] | None = None,
     epochs: int = 2,
     learning_rate: float = 1e-4,
     seed: int = 0,
@@ -41,8 +42,8 @@ def learn_on(
             exports are then written beside it, named after it.
         method: `"aware"`, `"pruned"` or `"clustered"`.
         data: The folder of the images, as in `kerakd.data.resolve`.
-        teacher: A `.keras` file; the run's `teacher.keras` if `None`, and the float
-            student itself where there is none.
+        teacher: A `.keras` file or several; the run's teachers if `None`, and the
+            float student itself where there are none.
         epochs: Times over the training images.
         learning_rate: At the first step.
         seed: Of order, augmentation and dropout.
@@ -73,10 +74,15 @@ def learn_on(
     judged = samples.subset(on)
     if not len(judged):
         raise DataError(f"The images in {samples.root} have no {on} split.")
-    beside = folder / "teacher.keras"
-    if teacher is None and beside.is_file():
-        teacher = beside
-    who = student if teacher is None else load_model(teacher)
+    if isinstance(teacher, str | os.PathLike):
+        teacher = [teacher]
+    files = list(teacher or networks.teacher_files(folder))
+    who = [load_model(file) for file in files]
+    # Teachers may see larger pictures, and all of them the same.
+    sizes = {"student": (size, channels)}
+    if who:
+        seen = max((one.input_shape[1:] for one in who), key=math.prod)
+        sizes["teacher"] = (seen[:2], seen[2])
     stem = folder / f"{model_path.stem}_{method}"
     training = samples.subset("train")
     say(f"Learn on {len(training)} images ({method})")
@@ -84,13 +90,12 @@ def learn_on(
         student,
         batches(
             training,
-            size,
-            channels=channels,
+            sizes=sizes,
             shuffle=True,
             augment=augment,
             seed=seed,
         ),
-        teacher=who,
+        teacher=who or student,
         epochs=epochs,
         learning_rate=learning_rate,
         seed=seed,
@@ -105,7 +110,7 @@ def learn_on(
     say(f"Judge on {len(judged)} {on} images")
     pictures = ImageBatches(judged, size, channels=channels)
     figures = result.as_dict() | {
-        "teacher": "the float student" if teacher is None else str(teacher),
+        "teacher": ", ".join(map(str, files)) or "the float student",
         "split": on,
         "verify": verify(student, result.export.path, pictures),
     }

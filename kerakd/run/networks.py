@@ -116,6 +116,12 @@ def load_teachers(
     return found
 
 
+def teacher_files(folder: Path) -> list[Path]:
+    """The teachers of a run: `teacher.keras`, or `teacher_0.keras` and so on."""
+    files = [*folder.glob("teacher.keras"), *folder.glob("teacher_*.keras")]
+    return sorted(f for f in files if f.stem == "teacher" or f.stem[8:].isdigit())
+
+
 def load_logits(path: Path) -> keras.Model:
     """A model from anywhere, or the student of a Distiller, if it ends in logits.
 

@@ -136,3 +136,8 @@ def test_samples_are_drawn_evenly():
     np.testing.assert_array_equal(np.bincount(labels[rows]), [5, 3, 4])
     assert (np.diff(rows) > 0).all()
     assert len(sample_evenly(labels, 500, seed=1)) == 73
+
+
+def test_a_misspelt_method_is_told_before_anything_is_read(tmp_path):
+    with pytest.raises(RecipeError, match="gradcam"):
+        explain_run(tmp_path / "nothing", methods=["gradcm"])

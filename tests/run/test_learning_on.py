@@ -51,6 +51,29 @@ def test_a_student_learns_on_and_is_judged(folder, options, name):
     assert (folder / f"{name}.keras").is_file()
 
 
+@pytest.mark.slow
+def test_several_teachers_that_see_larger_pictures(folder, tmp_path):
+    import keras
+
+    teachers = []
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        image = keras.Input((48, 48, 3))
+        x = keras.layers.AveragePooling2D(8)(image)
+        logits = keras.layers.Dense(4)(keras.layers.Flatten()(x))
+        teachers.append(tmp_path / f"teacher_{seed}.keras")
+        keras.Model(image, logits).save(teachers[-1])
+    figures = tmp_path / "figures.json"
+    named = [word for path in teachers for word in ("--teacher", str(path))]
+    result = compress(
+        folder, "--aware", *named, "--epochs", "1", "--json", str(figures)
+    )
+    assert result.exit_code == 0, result.output
+    found = json.loads(figures.read_text())
+    assert found["teacher"] == ", ".join(map(str, teachers))
+    assert found["report"]["history"][0]["distillation_loss"] > 0
+
+
 def test_one_way_at_a_time(folder):
     result = compress(folder, "--aware", "--prune", "0.5")
     assert result.exit_code == 2
