@@ -64,6 +64,7 @@ for panel, name in zip(axes, samples.class_names, strict=True):
     panel.imshow(plt.imread(folder / first), cmap="gray")
     panel.set_title(name)
     panel.axis("off")
+plt.show()
 
 # %% [markdown]
 # A source of batches gives each network the size that it wants: 96 pixels for the
@@ -125,6 +126,7 @@ for panel, temperature in zip(axes, (1, 2, 4, 8, 100), strict=True):
     panel.tick_params(axis="x", rotation=60)
 axes[0].set_ylabel("probability")
 axes[0].set_ylim(0, 1)
+plt.show()
 
 # %% [markdown]
 # At a very high temperature all classes are alike and nothing is left to learn. How
@@ -144,6 +146,7 @@ panel.axvline(4, color="grey", linestyle=":")
 panel.set_xlabel("temperature")
 panel.set_ylabel("mean entropy (bits)")
 panel.set_title("Validation pictures; dotted: T = 4, used below")
+plt.show()
 
 # %% [markdown]
 # ### Why the loss carries a factor T²
@@ -173,6 +176,7 @@ panel.loglog(temperatures, without, label="KL alone")
 panel.set_xlabel("temperature")
 panel.set_ylabel("length of the gradient")
 panel.legend()
+plt.show()
 
 # %% [markdown]
 # ## The student, without and with a teacher

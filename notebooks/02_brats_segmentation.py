@@ -82,6 +82,7 @@ axes[3].imshow(case.classes[height], cmap="viridis", vmin=0, vmax=3)
 axes[3].set_title("core, oedema, enhancing")
 for panel in axes:
     panel.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## Slices
@@ -112,6 +113,7 @@ for epoch, panel in enumerate(axes):
     panel.contour(masks[inside], levels=[0.5], colors="orange")
     panel.set_title(f"epoch {epoch + 1}")
     panel.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## Two U-Nets
@@ -185,6 +187,7 @@ for name, history in histories.items():
 panel.set_xlabel("epoch")
 panel.set_ylabel("loss on the labels, validation")
 panel.legend()
+plt.show()
 
 # %% [markdown]
 # ## Dice in 3-D
@@ -251,6 +254,7 @@ print(f"{answer.volumes_ml['WT']:.1f} ml, Dice {answer.metrics['WT']['dice']:.3f
 figure, panel = plt.subplots(figsize=(9, 6))
 panel.imshow(plt.imread(root / "overlay.png"))
 panel.axis("off")
+plt.show()
 
 # %% [markdown]
 # ## Exercises

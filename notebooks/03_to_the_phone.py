@@ -44,7 +44,7 @@ root = Path(scratch.name)
 
 # %%
 folder = kerakd.data.write_phantom(
-    root / "phantom", patients=240, slices_per_patient=3, size=64
+    root / "phantom", patients=360, slices_per_patient=3, size=64
 )
 samples = kerakd.data.load_images(folder, groups=r"phantom-(p\d+)")
 samples = kerakd.data.split(samples, seed=0)
@@ -56,9 +56,9 @@ test = kerakd.data.batches(samples.subset("test"), 64, channels=1)
 
 lesson = {"learning_rate": 2e-3, "schedule": "cosine", "verbose": 0}
 teacher = kerakd.models.build("plain_cnn", 4, (64, 64, 1))
-kerakd.train_teacher(teacher, train, validation, epochs=16, **lesson)
+kerakd.train_teacher(teacher, train, validation, epochs=20, **lesson)
 student = kerakd.models.build("plain_cnn", 4, (64, 64, 1), width=0.5)
-kerakd.train_student(student, train, validation, teacher=teacher, epochs=16, **lesson)
+kerakd.train_student(student, train, validation, teacher=teacher, epochs=20, **lesson)
 
 accuracy = kerakd.evaluate(student, validation)["accuracy"]
 print(f"student: {accuracy:.1%} of {len(validation.samples)} validation pictures")
@@ -100,7 +100,7 @@ for mode, export in exports.items():
     report = kerakd.compress.verify(student, export.path, validation)
     rows[mode] = {
         "kB": round(export.bytes / 1e3),
-        "largest logit difference": round(report["max_abs_difference"], 4),
+        "largest logit difference": f"{report['max_abs_difference']:.4f}",
         "same answers": f"{report['top1_agreement']:.1%}",
         "accuracy": f"{report['labelled']['accuracy']['litert']:.1%}",
     }
@@ -122,6 +122,7 @@ for panel, (mode, export) in zip(axes, exports.items(), strict=True):
     panel.set_title(mode)
     panel.set_xlabel("logit of Keras")
 axes[0].set_ylabel("logit of the file")
+plt.show()
 
 # %% [markdown]
 # ## How long does one picture take?
@@ -137,7 +138,7 @@ times = kerakd.compress.interleaved(models, seconds=2.0)
 pd.DataFrame(
     {
         mode: {
-            "median ms": round(float(np.median(spent)), 3),
+            "median ms": f"{np.median(spent):.3f}",
             "outside": sum(models[mode].operators()["outside_xnnpack"].values()),
         }
         for mode, spent in times.items()
@@ -219,6 +220,7 @@ for panel, picture, answer in zip(axes, pictures, answers, strict=True):
     panel.set_xlabel(f"is {picture.parent.name}")
     panel.set_xticks([])
     panel.set_yticks([])
+plt.show()
 
 # %% [markdown]
 # On the command line: `kerakd predict student_int8.tflite scan.png`. How to call the

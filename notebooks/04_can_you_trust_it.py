@@ -110,6 +110,7 @@ for column, (_, pair) in zip(axes.T, pairs.head(3).iterrows(), strict=True):
         panel.axis("off")
     symmetry, detail = pair["symmetry"], pair["detail"]
     column[1].set_title(f"{row['split']}, {symmetry}, {detail:.2f}", fontsize=10)
+plt.show()
 
 # %% [markdown]
 # How the audit does on what was planted here:
@@ -212,7 +213,7 @@ temperature = kerakd.evaluation.fit_temperature(seen_truth, seen)
 calibration = kerakd.evaluation.calibration(
     truth[clean], said["student"][clean], temperature
 )
-kerakd.report.plot_reliability({"student": calibration})
+kerakd.report.plot_reliability({"student": {"test_without_copies": calibration}})
 
 # %% [markdown]
 # ## Does the student look where its teacher looks?
