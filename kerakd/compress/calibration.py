@@ -81,10 +81,7 @@ def representative(
     drawn.images.shape, drawn.per_class
     ```
     """
-    if count < LEAST:
-        raise RecipeError(
-            f"Calibration needs at least {LEAST} images; {count} were asked for."
-        )
+    check_count(count)
     from kerakd.data import Samples
 
     samples = getattr(data, "samples", data)
@@ -99,6 +96,14 @@ def representative(
         labels = None if labels is None else labels[rows]
     _check(images, offered)
     return Representative(images, seed, _counts(labels, names), offered)
+
+
+def check_count(count: int) -> None:
+    """Refuse to calibrate on so few images that ranges are left to chance."""
+    if count < LEAST:
+        raise RecipeError(
+            f"Calibration needs at least {LEAST} images; {count} were asked for."
+        )
 
 
 def _of_samples(samples: Any, shape: tuple, count: int, seed: int) -> tuple:

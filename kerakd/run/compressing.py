@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from kerakd.compress import Export, LiteRTModel, quantize, verify
+from kerakd.compress.calibration import check_count
 from kerakd.compress.measuring import benchmark_models
 from kerakd.compress.modes import MODES
+from kerakd.compress.requests import check_integer_options
 from kerakd.data import ImageBatches, Samples, load_images, resolve, split
 from kerakd.errors import DataError, RecipeError, nearest
 from kerakd.evaluation import read_predictions
@@ -72,6 +74,12 @@ def compress_run(
         DataError: The images are not found, or too few.
     """
     modes = _checked(modes)
+    # What cannot be is told before other files are made, which takes a while.
+    if any(MODES[mode].calibrated for mode in modes):
+        check_count(images)
+    if "int8" in modes:
+        wanted = "auto" if sensitive else None
+        check_integer_options("int8", backend, "uint8", integer_only, wanted)
     model_path, folder = _places(Path(run))
     if on not in ("test", "validation"):
         raise RecipeError(f"Accuracy is measured on test or validation, not on {on!r}.")

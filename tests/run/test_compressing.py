@@ -111,3 +111,19 @@ def test_mistakes_are_sentences(folder, options, message):
 def test_a_folder_without_a_student(tmp_path):
     result = CliRunner().invoke(app, ["compress", str(tmp_path / "absent")])
     assert result.exit_code == 2 and "There is no run folder" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--modes", "int9"), "no mode 'int9'"),
+        (("--modes", "int8", "--backend", "best"), "no backend 'best'"),
+        (("--modes", "int8", "--images", "10"), "at least 100 images"),
+        (("--modes", "int8", "--integer-only", "--sensitive"), "choose one of them"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_is_read(tmp_path, options, told):
+    result = compress(tmp_path, *options)
+    assert result.exit_code == 2
+    assert told in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []
