@@ -53,7 +53,7 @@ root = Path(scratch.name)
 folder = write_phantom_volumes(
     root / "cases", patients=16, shape=(64, 64, 40), spacing=3.0, seed=0
 )
-sorted(file.name for file in next(folder.glob("phantom-*")).iterdir())
+sorted(file.name for file in (folder / "phantom-p0000").iterdir())
 
 # %%
 volumes = kerakd.data.load_volumes(folder)
@@ -202,14 +202,15 @@ from kerakd.evaluation.segmentation import evaluate_case, summarise
 from kerakd.segmenter import Segmenter, keras_runner
 
 patients = volumes.subset("test")
-cases = {name: {} for name in ("teacher", "student", "baseline")}
 networks = {"teacher": teacher, "student": student, "baseline": alone}
+segmenters = {
+    name: Segmenter(keras_runner(network), SHAPE, volumes.modalities, "whole_tumour")
+    for name, network in networks.items()
+}
+cases = {name: {} for name in networks}
 for case in patients.cases:
     read = read_case(case, volumes.modalities, volumes.scheme)
-    for name, network in networks.items():
-        segmenter = Segmenter(
-            keras_runner(network), SHAPE, volumes.modalities, "whole_tumour"
-        )
+    for name, segmenter in segmenters.items():
         cases[name][case.id] = evaluate_case(
             read.classes, segmenter.classes(read), read.spacing, ["WT"]
         )

@@ -52,7 +52,7 @@ root = Path(scratch.name)
 
 # %%
 folder = kerakd.data.write_phantom(
-    root / "phantom", patients=240, slices_per_patient=2, size=64, masks=False
+    root / "phantom", patients=360, slices_per_patient=2, size=64, masks=False
 )
 training, testing = folder / "Training", folder / "Testing"
 (folder / "phantom.json").unlink()
@@ -101,7 +101,7 @@ for sentence in found.warnings:
 # %%
 pairs = found.pairs[~found.pairs["same_split"]]
 rows = found.samples.table.set_index("id")
-figure, axes = plt.subplots(2, 3, figsize=(7, 5))
+figure, axes = plt.subplots(2, 3, figsize=(7, 5.4))
 for column, (_, pair) in zip(axes.T, pairs.head(3).iterrows(), strict=True):
     for panel, key in zip(column, ("id_a", "id_b"), strict=True):
         row = rows.loc[pair[key]]
@@ -109,7 +109,7 @@ for column, (_, pair) in zip(axes.T, pairs.head(3).iterrows(), strict=True):
         panel.set_title(row["split"], fontsize=10)
         panel.axis("off")
     symmetry, detail = pair["symmetry"], pair["detail"]
-    column[1].set_title(f"{row['split']}, {symmetry}, {detail:.2f}", fontsize=10)
+    column[1].set_title(f"{row['split']}, {detail:.2f}\n{symmetry}", fontsize=10)
 plt.show()
 
 # %% [markdown]
@@ -143,7 +143,10 @@ lesson = {"learning_rate": 2e-3, "schedule": "cosine", "verbose": 0}
 teacher = kerakd.models.build("plain_cnn", 4, (64, 64, 1))
 kerakd.train_teacher(teacher, train, validation, epochs=20, **lesson)
 student = kerakd.models.build("plain_cnn", 4, (64, 64, 1), width=0.5)
-kerakd.train_student(student, train, validation, teacher=teacher, epochs=20, **lesson)
+history = kerakd.train_student(
+    student, train, validation, teacher=teacher, epochs=20, **lesson
+)
+kerakd.report.plot_history({"student": history.history})
 
 # %%
 chosen = samples.subset("test")
@@ -205,7 +208,9 @@ for name, report in probe["probes"].items():
 # ## How sure is it, and rightly?
 #
 # A network that says "90%" should be right in nine of ten. The temperature that makes
-# it so is fitted on **validation**; it changes no answer.
+# it so is fitted on **validation**; it changes no answer. Look at both panels before you
+# believe it: the validation pictures here are slices of patients who are in training,
+# too, so that the student may be surer of them than it should be of others (exercise 3).
 
 # %%
 seen, seen_truth = kerakd.evaluation.predict_logits(student, validation)
@@ -247,7 +252,9 @@ kerakd.visualize_classification_kd(
 # ### And can a map be believed?
 #
 # Take away the pixels that a map calls important: does the answer suffer more than by
-# random pixels? And does the map change when the network forgets all that it knew?
+# random pixels? And does the map change when the network forgets all that it knew? An
+# interval that holds 0 says: not shown on these pictures. A map of so few cells as the
+# last layer of a small network has cannot say much.
 
 # %%
 some = np.arange(0, len(truth), 6)

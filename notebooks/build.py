@@ -10,6 +10,7 @@ made small, and nothing of this machine is kept.
 
 import base64
 import io
+import re
 import resource
 import sys
 import time
@@ -64,8 +65,14 @@ def tidy(notebook) -> None:
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
-        kept = [one for one in cell.outputs if one.get("name") != "stderr"]
+        kept = [one for one in cell.outputs if not _idle(one)]
         cell["outputs"] = [_as_shown(one) for one in kept]
+
+
+def _idle(output) -> bool:
+    """Warnings of libraries, and objects that say nothing but where they lie."""
+    said = output.get("data", {}).get("text/plain", "")
+    return output.get("name") == "stderr" or bool(re.fullmatch(r"<.* at 0x\w+>", said))
 
 
 def _as_shown(output):
