@@ -208,9 +208,10 @@ for name, report in probe["probes"].items():
 # ## How sure is it, and rightly?
 #
 # A network that says "90%" should be right in nine of ten. The temperature that makes
-# it so is fitted on **validation**; it changes no answer. Look at both panels before you
-# believe it: the validation pictures here are slices of patients who are in training,
-# too, so that the student may be surer of them than it should be of others (exercise 3).
+# it so is fitted on **validation**; it changes no answer. Look at both panels before
+# you believe it: the validation pictures here are slices of patients who are in
+# training, too, so that the student may be surer of them than it should be of others
+# (exercise 3).
 
 # %%
 seen, seen_truth = kerakd.evaluation.predict_logits(student, validation)

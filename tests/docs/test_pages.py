@@ -77,6 +77,18 @@ def test_what_runs_elsewhere_does(page):
     assert ELSEWHERE[page] in (ROOT / page).read_text()
 
 
+@pytest.mark.parametrize("page", pages())
+def test_links_lead_to_files_that_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    # Code may hold brackets; pages that the site makes are in docs/hooks.py.
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    made = {"experiments.md", "benchmarks.md", "contributing.md", "reference/index.md"}
+    links = {found.split("#")[0] for found in re.findall(r"\]\(([^)\s]+)\)", text)}
+    for link in links - made - {""}:
+        if ":" not in link:
+            assert ((ROOT / page).parent / link).exists(), f"{page}: {link}"
+
+
 # Calls -------------------------------------------------------------------------------
 
 

@@ -79,6 +79,20 @@ def test_labels_out_of_range(y):
         labels.check_range(data, form, model.name)
 
 
+@pytest.mark.parametrize("y", [[0, 0.5, 2], [0, float("nan"), 1]])
+def test_labels_that_are_no_indices(y):
+    data = data_of(y)
+    form = labels.label_form(flat(3), data, "student")
+    with pytest.raises(DataError, match="whole numbers"):
+        labels.check_range(data, form, "student")
+
+
+def test_whole_numbers_may_be_floats():
+    data = data_of([0.0, 1.0, 2.0])
+    form = labels.label_form(flat(3), data, "student")
+    labels.check_range(data, form, "student")
+
+
 def test_labels_out_of_range_in_a_dataset():
     dataset = tf.data.Dataset.from_tensor_slices((np.zeros((2, 2)), [0, 5])).batch(2)
     model, data = flat(3), feed(dataset, OPTIONS)
