@@ -122,8 +122,8 @@ def check_range(feed: Feed, form: LabelForm, model_name: str) -> None:
     if form.outputs > 1 and (labels != np.floor(labels)).any():
         odd = labels[labels != np.floor(labels)].flat[0]
         raise DataError(
-            f"Labels are indices of classes, whole numbers from 0, and {odd:g} is none; "
-            "give such indices, or one row of probabilities for each sample."
+            f"Labels are indices of classes, whole numbers from 0, and {odd:g} is "
+            "none; give such indices, or one row of probabilities for each sample."
         )
     low, high = labels.min(), labels.max()
     if low < 0 or high >= classes:

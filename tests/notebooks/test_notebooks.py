@@ -55,7 +55,7 @@ def test_it_was_run_from_the_first_cell_to_the_last(name):
 def test_what_it_showed_is_there(name):
     outputs = [one for cell in code_cells(kept(name)) for one in cell["outputs"]]
     kinds = [kind for one in outputs for kind in one.get("data", {})]
-    assert kinds.count("image/png") >= 3
+    assert kinds.count("image/png") >= 2
     assert any(one["output_type"] == "stream" for one in outputs)
     assert [one for one in outputs if one["output_type"] == "error"] == []
     assert [one for one in outputs if one.get("name") == "stderr"] == []
@@ -93,4 +93,4 @@ def test_it_runs_in_a_fresh_kernel(name):
     build.execute(notebook)  # An error in a cell is raised.
     build.tidy(notebook)
     shown = [one for cell in notebook.cells for one in cell.get("outputs", [])]
-    assert sum("image/png" in one.get("data", {}) for one in shown) >= 3
+    assert sum("image/png" in one.get("data", {}) for one in shown) >= 2
