@@ -145,6 +145,36 @@ def _tell(answer: Any) -> None:
     print("Research use only, not a medical device.")
 
 
+def tell_regions(found: dict[str, Any]) -> None:
+    """Metrics of a model on whole cases."""
+    from kerakd.data.volumes.schemes import REGION_TITLES
+    from kerakd.evaluation.segmentation import METRICS
+
+    rows = []
+    for region, metrics in found["regions"].items():
+        for metric in METRICS:
+            one = metrics[metric]
+            if one["mean"] is None:
+                continue
+            low, high = one["interval"]
+            rows.append(
+                [
+                    f"{REGION_TITLES[region]} ({region})",
+                    metric.replace("_", " "),
+                    f"{one['mean']:.4f}",
+                    f"{low:.4f} to {high:.4f}",
+                    f"{one['median']:.4f}",
+                    f"{one['patients']}",
+                ]
+            )
+    common.show_table(
+        ("Region", "Metric", "Mean", "95% interval", "Median", "Patients"),
+        rows,
+        title=f"{len(found['cases'])} cases ({found['split']})",
+        text_columns=2,
+    )
+
+
 def tell_run(metrics: dict[str, Any], out: Path) -> None:
     """The result of a segmentation run on the terminal."""
     from kerakd.report.segmentation import headings, model_rows

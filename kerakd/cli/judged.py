@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kerakd.cli import common
+from kerakd.cli import cases, common
 from kerakd.errors import RecipeError
 
 _KEYS = ("precision", "recall", "specificity", "f1", "f2", "roc_auc", "pr_auc")
@@ -15,9 +15,14 @@ _HEADINGS = (
 
 
 def file(model: Path, data: Path | None, split: str) -> dict[str, Any]:
-    """A model file on the images of a split."""
+    """A model file on the images of a split, or on the cases."""
     from kerakd.run.assess import evaluate_file
+    from kerakd.run.segmentation.evaluating import evaluate_cases, segments
 
+    if segments(model):
+        metrics = evaluate_cases(model, data, split)
+        cases.tell_regions(metrics)
+        return metrics
     metrics = evaluate_file(model, data, split)
     show(metrics, f"{metrics['count']} images")
     print(metrics["leaks"])
@@ -48,6 +53,9 @@ def run(folder: Path, data: Path | None) -> dict[str, Any]:
     from kerakd.run.again import judge_again
 
     metrics = judge_again(folder, data=data, verbose=0, say=common.say)
+    if metrics["task"] == "segmentation":
+        cases.tell_run(metrics, folder)
+        return metrics
     common.show_models(metrics)
     print(f"Report: {folder / 'report.html'}")
     return metrics

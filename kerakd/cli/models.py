@@ -50,7 +50,7 @@ def evaluate(
     ] = None,
     json: common.Json = None,
 ) -> None:
-    """Measure a model on labelled images.
+    """Measure a model on labelled images, or on cases of volumes.
 
     The images and splits are those of the run that the model lies in; elsewhere those
     of the folder given by --data. Figures are told for all images and, where copies
@@ -63,6 +63,7 @@ def evaluate(
       kerakd evaluate student_float32.tflite --data other-hospital --split all
       kerakd evaluate runs/mri/student.keras --external scans --map no=notumor
       kerakd evaluate runs/mri --data data
+      kerakd evaluate runs/lgg/student_int8.tflite --data data --json lgg.json
     """
     common.check_writable(json)
     common.load_tensorflow()
@@ -139,8 +140,10 @@ def report(
     metrics = RunFolder.open(run).metrics
     if metrics.get("task") == "segmentation":
         from kerakd.report.segmentation import write_segmentation_report
+        from kerakd.report.segmentation_card import write_segmentation_card
 
         print(f"Report: {write_segmentation_report(run, metrics)}")
+        print(f"Model card: {write_segmentation_card(run, metrics)}")
         return
 
     draw_figures(run, None if data is None else samples_of(run, data))

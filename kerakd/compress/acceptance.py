@@ -45,6 +45,7 @@ def check_agreement(
     mode: str,
     data: Any,
     shape: tuple[int, int, int],
+    inputs: str = "pixels",
 ) -> dict[str, Any]:
     """Compare the converted model with Keras, and refuse it where they disagree.
 
@@ -54,10 +55,13 @@ def check_agreement(
     if data is None:
         pixels = "random"
         random = np.random.default_rng(0)
-        images = random.integers(0, 256, (_RANDOM, *shape)).astype(np.float32)
+        if inputs == "pixels":
+            images = random.integers(0, 256, (_RANDOM, *shape)).astype(np.float32)
+        else:
+            images = random.standard_normal((_RANDOM, *shape), np.float32)
     else:
         pixels = "given"
-        images = _first(data, shape)
+        images = first_images(data, shape)
     report = {"pixels": pixels} | verify(model, litert, images)
     what, measured = "up to", report["max_abs_difference"]
     if MODES[mode].calibrated:
@@ -74,12 +78,12 @@ def check_agreement(
     return report
 
 
-def _first(data: Any, shape: tuple[int, int, int]) -> np.ndarray:
-    """The first images of the data, as one array."""
+def first_images(data: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """The first 64 images of the data, float32, as one array."""
     batches, count = [], 0
     for batch in image_batches(data, shape):
         batches.append(batch)
         count += len(batch)
         if count >= _CHECKED:
             break
-    return np.concatenate(batches)[:_CHECKED]
+    return np.concatenate(batches)[:_CHECKED].astype(np.float32)

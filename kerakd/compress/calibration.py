@@ -21,7 +21,7 @@ class Representative:
     """Images for calibration.
 
     Attributes:
-        images: float32 array `(N, H, W, C)`, raw pixels in 0..255.
+        images: float32 array `(N, H, W, C)`, raw pixels in 0..255, or values.
         seed: Of the draw.
         per_class: Class (name, or index where there are no names) to count; `None`
             where the data carry no labels.
@@ -50,7 +50,11 @@ class Representative:
 
 
 def representative(
-    data: Any, shape: tuple[int, int, int], count: int = 200, seed: int = 0
+    data: Any,
+    shape: tuple[int, int, int],
+    count: int = 200,
+    seed: int = 0,
+    inputs: str = "pixels",
 ) -> Representative:
     """Draw images for the calibration of int8, every class alike.
 
@@ -60,10 +64,13 @@ def representative(
             which only the images drawn are decoded, without augmentation; an array
             `(N, H, W, C)` or a tuple `(images, labels)`; a `tf.data.Dataset` or another
             iterable of batches `x` or `(x, y, ...)`, of which 4,096 images are looked
-            at.
+            at. Of values also a `kerakd.data.volumes.SliceBatches`, of which slices
+            with tumour and without are drawn alike.
         shape: `(H, W, C)` of the model.
         count: How many to draw, at least 100; all where there are fewer.
         seed: Of the draw. The same data and seed give the same images.
+        inputs: `"pixels"`, or `"values"` where the model takes something else, such as
+            z-scores.
 
     Returns:
         A `Representative`.
@@ -85,7 +92,11 @@ def representative(
     from kerakd.data import Samples
 
     samples = getattr(data, "samples", data)
-    if isinstance(samples, Samples):
+    if callable(getattr(data, "slices", None)):
+        rows = _stratified(samples.labels, len(samples), count, seed)
+        images, labels, offered = data.slices(rows), samples.labels[rows], len(samples)
+        names = samples.class_names
+    elif isinstance(samples, Samples):
         images, labels, offered = _of_samples(samples, shape, count, seed)
         names = samples.class_names
     else:
@@ -94,7 +105,7 @@ def representative(
         rows = _stratified(labels, offered, count, seed)
         images = pool[rows].astype(np.float32)
         labels = None if labels is None else labels[rows]
-    _check(images, offered)
+    _check(images, offered, inputs)
     return Representative(images, seed, _counts(labels, names), offered)
 
 
@@ -170,18 +181,25 @@ def _stratified(
     return np.sort(shuffled[np.argsort(turn, kind="stable")[:count]])
 
 
-def _check(images: np.ndarray, offered: int) -> None:
+def _check(images: np.ndarray, offered: int, inputs: str) -> None:
     if len(images) < LEAST:
         raise DataError(
             f"Calibration needs at least {LEAST} images, {offered} came; give more "
             "training images."
         )
     low, high = float(images.min()), float(images.max())
+    if inputs == "values":
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise DataError(
+                f"Representative values must be finite and not all alike; these run "
+                f"from {low:g} to {high:g}."
+            )
+        return
     if not (np.isfinite(low) and np.isfinite(high)) or low < 0 or high > 255:
         raise DataError(
             f"Representative images must be raw pixels in 0..255; these run from "
             f"{low:g} to {high:g}: give them as they are decoded, the model scales "
-            "them itself."
+            'them itself; or say inputs="values" where it takes something else.'
         )
     if high <= 1:
         raise DataError(

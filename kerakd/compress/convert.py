@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kerakd
-from kerakd.compress.acceptance import check_agreement, check_weights_inside
+from kerakd.compress.acceptance import (
+    check_agreement,
+    check_weights_inside,
+    first_images,
+)
 from kerakd.compress.backends import CONVERTER, ConverterBackend
 from kerakd.compress.calibration import LEAST, Representative, representative
 from kerakd.compress.converter import to_flatbuffer
+from kerakd.compress.dynamic import mend
 from kerakd.compress.flatbuffer import OUTPUT, peak_activations, sign
 from kerakd.compress.integer import to_int8
 from kerakd.compress.interpreter import LiteRTModel
@@ -26,12 +31,15 @@ from kerakd.compress.requests import (
     check_model,
     check_options,
 )
-from kerakd.compress.rewrites import take_uint8
+from kerakd.compress.rewrites import take_float32, take_uint8
 from kerakd.errors import DataError, ModelError
 from kerakd.files import replacing
 
 if TYPE_CHECKING:
     import keras
+
+_IN_WORDS = {"pixels": "raw pixels in 0..255", "values": "as the model takes them"}
+_TAKING = {"uint8": take_uint8, "float32": take_float32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +83,8 @@ def quantize(
     preprocessing: dict[str, Any] | None = None,
     provenance: dict[str, Any] | None = None,
     threads: int = 2,
-    input_dtype: str = "uint8",
+    inputs: str = "pixels",
+    input_dtype: str | None = None,
     backend: str = "auto",
     integer_only: bool = False,
     sensitive: str | list[str] | None = None,
@@ -84,10 +93,10 @@ def quantize(
 ) -> Export:
     """Export a Keras model as a LiteRT (`.tflite`) file that was checked.
 
-    The file takes raw pixels in 0..255 and gives logits: float32, or 8-bit integers in
-    mode int8. Before it takes its name it is run with LiteRT and compared with Keras:
-    its weights must be in it, and its logits finite and near Keras's. A model that
-    trained under mixed precision is exported in float32.
+    The file takes raw pixels in 0..255 (or what `inputs` says) and gives logits:
+    float32, or 8-bit integers in mode int8. Before it takes its name it is run with
+    LiteRT and compared with Keras: its weights must be in it, and its logits finite and
+    near Keras's. A model that trained under mixed precision is exported in float32.
 
     In mode int8 two back ends quantise the model; operators that would run outside of
     LiteRT's fast CPU kernels (XNNPACK) are left in float or split into others, and the
@@ -100,16 +109,18 @@ def quantize(
         mode: `"float32"`; `"float16"` (weights stored in half precision, computed in
             float32; half the size); `"dynamic"` (weights of 1024 values and more in
             8 bits, of convolutions and dense layers alike, activations float; a quarter
-            of the size, and slower than float32 for depthwise networks); `"int8"`
+            of the size; with 32 images and more kernels are rounded so that their
+            errors cancel on these, where that helps); `"int8"`
             (weights and activations in 8 bits; a quarter of the size, and faster);
             `"int16x8"` (activations in 16 bits, float32 in and out; nearer to float,
             and far slower, as XNNPACK has no such kernels).
-        representative_data: Training images, raw pixels in 0..255: an array
-            `(N, H, W, C)`, a `tf.data.Dataset` or another iterable of batches,
-            `kerakd.data.ImageBatches`, or for the integer modes also
-            `kerakd.data.Samples`. The integer modes need at least 100 of them, see
-            `representative`. The file is compared with Keras on 64 of them, and on 8
-            random images where a mode needs none and none are given.
+        representative_data: Training images, raw pixels in 0..255 (or values, see
+            `inputs`): an array `(N, H, W, C)`, a `tf.data.Dataset` or another iterable
+            of batches, `kerakd.data.ImageBatches`, for the integer modes also
+            `kerakd.data.Samples`, and of values `kerakd.data.volumes.SliceBatches`. The
+            integer modes need at least 100 of them, see `representative`. The file is
+            compared with Keras on 64 of them, and on 8 random images where a mode needs
+            none and none are given.
         path: The file to write, ending in `.tflite`. `<path>.json` is written too.
         class_names: Names of the logits, stored in the file.
         batch_size: Images per call, 1 by default; `None` for any (slower to convert,
@@ -118,8 +129,13 @@ def quantize(
             Defaults to kerakd's own: decoded to the model's channels, resized.
         provenance: Where the model comes from (recipe, data, metrics ...), JSON.
         threads: CPU threads of the check. Defaults to 2.
-        input_dtype: Of int8 files: `"uint8"` takes the bytes of an image as they are,
-            `"int8"` takes them less 128. Logits are int8 with scale and zero point.
+        inputs: What the model takes: `"pixels"` in 0..255, or `"values"` that were
+            made of them before, such as the z-scores of a segmentation.
+        input_dtype: Of int8 files. Of pixels `"uint8"` (default) takes the bytes of an
+            image as they are, `"int8"` takes them less 128. Of values `"float32"`
+            (default) takes them as they are, and the file's first operator rounds them;
+            `"int8"` takes them rounded by the scale and zero point of the input.
+            Logits are int8 with scale and zero point.
         backend: Of int8 files: `"converter"`, `"ai_edge_quantizer"`, or `"auto"` for
             the better of the two.
         integer_only: Of int8 files: whether no operator may be left in float, as some
@@ -153,7 +169,9 @@ def quantize(
     """
     path = Path(path)
     check_options(mode, path, batch_size)
-    check_integer_options(mode, backend, input_dtype, integer_only, sensitive)
+    input_dtype = check_integer_options(
+        mode, backend, inputs, input_dtype, integer_only, sensitive
+    )
     shape = check_model(model)
     classes = model.outputs[0].shape[-1]
     class_names = check_class_names(class_names, classes)
@@ -165,10 +183,12 @@ def quantize(
         if representative_data is None:
             raise DataError(
                 f"Mode {mode} needs representative_data: at least {LEAST} training "
-                "images, raw pixels in 0..255, by which the ranges of activations are "
+                f"images, {_IN_WORDS[inputs]}, by which the ranges of activations are "
                 "found."
             )
-        drawn = representative(representative_data, shape, calibration_images, seed)
+        drawn = representative(
+            representative_data, shape, calibration_images, seed, inputs
+        )
         representative_data = drawn.judged
 
     twin = in_float32(model)
@@ -179,12 +199,20 @@ def quantize(
             "backend": backend,
             "integer_only": integer_only,
             "sensitive": sensitive,
+            "inputs": inputs,
             "input_dtype": input_dtype,
         }
         flatbuffer, about = _integers(twin, mode, flatbuffer, drawn, options, threads)
+    elif mode == "dynamic":
+        given = None
+        if representative_data is not None:
+            given = first_images(representative_data, shape)
+            representative_data = given
+        reference = to_flatbuffer(twin, "float32", (batch_size, *shape))
+        flatbuffer, about["prepared"] = mend(flatbuffer, reference, given)
     check_weights_inside(twin, mode, len(flatbuffer))
     litert = LiteRTModel.from_content(flatbuffer, threads, "the exported file")
-    report = check_agreement(twin, litert, mode, representative_data, shape)
+    report = check_agreement(twin, litert, mode, representative_data, shape, inputs)
     report |= litert.operators()
     report["peak_activation_bytes"] = peak_activations(flatbuffer)
     report |= about
@@ -199,7 +227,8 @@ def quantize(
         "class_names": class_names,
         "input": litert.input_details,
         "output": litert.output_details | {"values": "logits"},
-        "preprocessing": preprocessing or _own_preprocessing(shape),
+        "inputs": inputs,
+        "preprocessing": preprocessing or _preprocessing(shape, inputs),
         "provenance": provenance or {},
         "versions": _versions(),
         "report": report,
@@ -241,10 +270,11 @@ def _integers(
         integer_only=options["integer_only"],
         sensitive=sensitive,
         threads=threads,
+        pixels=options["inputs"] == "pixels",
     )
     content = choice.content
-    if options["input_dtype"] == "uint8":
-        content = take_uint8(content)
+    if options["input_dtype"] in _TAKING:
+        content = _TAKING[options["input_dtype"]](content)
     about |= choice.report | {"int8_over_float32": choice.ratio}
     if choice.ratio > 1:
         about["warning"] = (
@@ -257,6 +287,11 @@ def _integers(
             stacklevel=3,
         )
     return sign(content), about
+
+
+def _preprocessing(shape: tuple[int, int, int], inputs: str) -> dict[str, Any]:
+    """What is done to an image, where the caller does not tell."""
+    return _own_preprocessing(shape) if inputs == "pixels" else {"values": "not told"}
 
 
 def _own_preprocessing(shape: tuple[int, int, int]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from kerakd.compress.backends import BACKENDS
 from kerakd.compress.equalise import equalise
+from kerakd.compress.hard_swish import split_hard_swish
 from kerakd.compress.interpreter import LiteRTModel
-from kerakd.compress.rewrites import split_hard_swish
 from kerakd.compress.rounding import round_kernels
 from kerakd.compress.sensitivity import find_sensitive, tensors_of
 from kerakd.compress.timing import interleaved
@@ -92,6 +92,7 @@ def to_int8(
     sensitive: str | Iterable[str] | None = None,
     threads: int = 2,
     seconds: float = 2.0,
+    pixels: bool = True,
 ) -> Choice:
     """Quantise a float32 model so that XNNPACK runs it, and choose by measurement.
 
@@ -103,13 +104,14 @@ def to_int8(
 
     Args:
         flatbuffer: The signed float32 model.
-        images: For calibration, float32 `(N, H, W, C)`, raw pixels.
+        images: For calibration, float32 `(N, H, W, C)`.
         backend: `"converter"`, `"ai_edge_quantizer"`, or `"auto"` for the better.
         integer_only: Whether no operator may compute in float.
         sensitive: `"auto"` looks for the layers that harm the logits and leaves them in
             float; names of layers leave these in float; excludes `integer_only`.
         threads: CPU threads.
         seconds: For the timing, about.
+        pixels: Whether the images are raw pixels, whose bytes the file is to take.
 
     Raises:
         ModelError: No back end gives a model that LiteRT runs.
@@ -118,7 +120,7 @@ def to_int8(
     reference = LiteRTModel.from_content(flatbuffer, threads, "the float32 model")
     logits = reference(judged)
     judge = _Judge(judged, logits, threads)
-    images = _span_all_pixels(images)
+    images = _span_all_pixels(images) if pixels else images
     names = list(BACKENDS) if backend == "auto" else [backend]
     engines = _Engines(images)
     flatbuffer, prepared = _prepared(flatbuffer, images, names[0], judge, engines)

@@ -11,6 +11,10 @@ from kerakd.errors import ModelError, RecipeError, nearest
 if TYPE_CHECKING:
     import keras
 
+# What a model's inputs are, and what an int8 file may take them as, the first by
+# default: pixels are bytes; z-scores are made in float, on a phone too.
+INPUTS = {"pixels": ("uint8", "int8"), "values": ("float32", "int8")}
+
 
 def check_options(mode: str, path: Path, batch_size: int | None) -> None:
     """Refuse an unknown mode, another suffix than .tflite, a batch below 1."""
@@ -28,17 +32,33 @@ def check_options(mode: str, path: Path, batch_size: int | None) -> None:
 
 
 def check_integer_options(
-    mode: str, backend: str, input_dtype: str, integer_only: bool, sensitive: Any
-) -> None:
-    """Refuse what int8 does not know, and what excludes one another."""
-    backends, dtypes = ("auto", *BACKENDS), ("uint8", "int8")
+    mode: str,
+    backend: str,
+    inputs: str,
+    input_dtype: str | None,
+    integer_only: bool,
+    sensitive: Any,
+) -> str:
+    """Refuse what int8 does not know, and what excludes one another.
+
+    Returns:
+        The input's dtype.
+    """
+    backends = ("auto", *BACKENDS)
+    if inputs not in INPUTS:
+        raise RecipeError(
+            f"There is no kind of inputs {inputs!r}; they are 'pixels' (0..255) or "
+            f"'values' (such as z-scores). {nearest(inputs, INPUTS)}"
+        )
+    input_dtype = INPUTS[inputs][0] if input_dtype is None else input_dtype
     if backend not in backends:
         raise RecipeError(
             f"There is no backend {backend!r}. {nearest(backend, backends)}"
         )
-    if input_dtype not in dtypes:
+    if input_dtype not in INPUTS[inputs]:
         raise RecipeError(
-            f"An int8 file takes uint8 or int8 pixels, not {input_dtype!r}."
+            f"An int8 file takes {' or '.join(INPUTS[inputs])} {inputs}, not "
+            f"{input_dtype!r}."
         )
     if isinstance(sensitive, str) and sensitive != "auto":
         raise RecipeError(
@@ -53,6 +73,7 @@ def check_integer_options(
             "sensitive leaves layers in float and integer_only forbids that; choose "
             "one of them."
         )
+    return input_dtype
 
 
 def check_model(model: "keras.Model") -> tuple[int, int, int]:

@@ -1,4 +1,4 @@
-"""Changes to a model's exported graph: its pixels, its weights, its hard-swishes."""
+"""Changes to a model's exported graph: what it takes, how it stores its weights."""
 
 from typing import Any
 
@@ -22,12 +22,29 @@ def take_uint8(flatbuffer: bytes) -> bytes:
     Returns:
         The same model with a uint8 input of scale 1 and zero point 0.
     """
+    return _take(flatbuffer, "uint8", schema.TensorType.UINT8, _scale(1.0, 0))
+
+
+def take_float32(flatbuffer: bytes) -> bytes:
+    """Let an int8 model take float32 values, which its first operator rounds.
+
+    Args:
+        flatbuffer: A model with one int8 input.
+
+    Returns:
+        The same model with a float32 input; what it computes in is int8 as before.
+    """
+    return _take(flatbuffer, "float32", schema.TensorType.FLOAT32, None)
+
+
+def _take(flatbuffer: bytes, name: str, kind: int, quantization: Any) -> bytes:
+    """Put a QUANTIZE in front of the first operator."""
     model = fb.read(flatbuffer)
     graph = model.subgraphs[0]
     inside = int(graph.inputs[0])
-    tensor = fb.tensor_like(graph.tensors[inside], b"images_uint8")
-    tensor.type = schema.TensorType.UINT8
-    tensor.quantization = _scale(1.0, 0)
+    tensor = fb.tensor_like(graph.tensors[inside], f"images_{name}".encode())
+    tensor.type = kind
+    tensor.quantization = quantization
     graph.tensors.append(tensor)
     quantize = fb.new_operator(
         model, schema.BuiltinOperator.QUANTIZE, [len(graph.tensors) - 1], [inside]
@@ -73,96 +90,32 @@ def halve_weights(flatbuffer: bytes) -> bytes:
             model.buffers.append(buffer)
             halved[tensor.buffer] = len(model.buffers) - 1
         stored.buffer = halved[tensor.buffer]
-        graph.tensors.append(stored)
-        tensor.buffer = 0
-        operator = fb.new_operator(
-            model,
-            schema.BuiltinOperator.DEQUANTIZE,
-            [len(graph.tensors) - 1],
-            [index],
-        )
-        operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
-        operator.builtinOptions = schema.DequantizeOptionsT()
-        added.append(operator)
+        added.append(unpacking(model, stored, index))
     graph.operators = added + list(graph.operators)
     fb.forget_unused_buffers(model)
     return fb.write(model)
 
 
-def split_hard_swish(flatbuffer: bytes) -> tuple[bytes, int]:
-    """Write each HARD_SWISH as three operators that XNNPACK runs in int8.
-
-    `x * relu6(x + 3) / 6` is computed as `(x * (1/6)) * relu6(x + 3)`.
+def unpacking(model: Any, stored: Any, index: int) -> Any:
+    """An operator DEQUANTIZE that LiteRT carries out once, when the file is loaded.
 
     Args:
-        flatbuffer: A float32 model.
-
-    Returns:
-        The equal model without HARD_SWISH, and how many there were.
+        model: As `kerakd.compress.flatbuffer.read` gives it; gets the tensor.
+        stored: A new constant tensor, float16 or 8 bits.
+        index: The float32 tensor that it is unpacked into, whose own values go.
     """
-    model = fb.read(flatbuffer)
     graph = model.subgraphs[0]
-    wanted = {
-        index
-        for index, code in enumerate(model.operatorCodes)
-        if fb.code_of(code) == schema.BuiltinOperator.HARD_SWISH
-    }
-    places = [n for n, op in enumerate(graph.operators) if op.opcodeIndex in wanted]
-    if not places:
-        return bytes(flatbuffer), 0
-    sixth = _constant(model, 1 / 6, b"hard_swish/sixth")
-    three = _constant(model, 3.0, b"hard_swish/three")
-    operators = []
-    for operator in graph.operators:
-        if operator.opcodeIndex not in wanted:
-            operators.append(operator)
-            continue
-        source, target = int(operator.inputs[0]), int(operator.outputs[0])
-        halves = []
-        for suffix in (b"/scaled", b"/gate"):
-            name = bytes(graph.tensors[target].name) + suffix
-            graph.tensors.append(fb.tensor_like(graph.tensors[source], name))
-            halves.append(len(graph.tensors) - 1)
-        operators += [
-            _multiply(model, [source, sixth], halves[0]),
-            _add_relu6(model, [source, three], halves[1]),
-            _multiply(model, halves, target),
-        ]
-    graph.operators = operators
-    fb.forget_unused_codes(model)
-    return fb.write(model), len(places)
-
-
-def _multiply(model: Any, inputs: list[int], output: int) -> Any:
-    operator = fb.new_operator(model, schema.BuiltinOperator.MUL, inputs, [output])
-    operator.builtinOptionsType = schema.BuiltinOptions.MulOptions
-    operator.builtinOptions = schema.MulOptionsT()
-    return operator
-
-
-def _add_relu6(model: Any, inputs: list[int], output: int) -> Any:
-    operator = fb.new_operator(model, schema.BuiltinOperator.ADD, inputs, [output])
-    operator.builtinOptionsType = schema.BuiltinOptions.AddOptions
-    operator.builtinOptions = schema.AddOptionsT()
-    operator.builtinOptions.fusedActivationFunction = (
-        schema.ActivationFunctionType.RELU6
+    graph.tensors.append(stored)
+    graph.tensors[index].buffer = 0
+    operator = fb.new_operator(
+        model,
+        schema.BuiltinOperator.DEQUANTIZE,
+        [len(graph.tensors) - 1],
+        [index],
     )
+    operator.builtinOptionsType = schema.BuiltinOptions.DequantizeOptions
+    operator.builtinOptions = schema.DequantizeOptionsT()
     return operator
-
-
-def _constant(model: Any, value: float, name: bytes) -> int:
-    """The index of a new float32 scalar."""
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(np.float32(value).tobytes(), np.uint8)
-    model.buffers.append(buffer)
-    tensor = schema.TensorT()
-    tensor.name, tensor.shape = name, []
-    tensor.type = schema.TensorType.FLOAT32
-    tensor.buffer = len(model.buffers) - 1
-    tensor.hasRank = True
-    graph = model.subgraphs[0]
-    graph.tensors.append(tensor)
-    return len(graph.tensors) - 1
 
 
 def _scale(scale: float, zero_point: int) -> Any:

@@ -27,6 +27,17 @@ _HEADINGS = (
 )
 
 
+_EXPORTS = (
+    "File",
+    "Mode",
+    "MB",
+    "Region",
+    "Dice (95% interval)",
+    "Less Keras's",
+    "Same voxels",
+)
+
+
 def plot_dice(
     dices: Mapping[str, Sequence[float]],
     path: str | os.PathLike | None = None,
@@ -116,6 +127,32 @@ def headings() -> tuple[str, ...]:
     return _HEADINGS
 
 
+def export_rows(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """The table of exported files as text, its headings first; empty without any.
+
+    Args:
+        metrics: What is in `metrics.json`.
+    """
+    rows = []
+    for mode, told in (metrics.get("export") or {}).items():
+        for region, known in (told.get("regions") or {}).items():
+            dice = known["dice"]
+            low, high = dice["interval"] or (float("nan"),) * 2
+            moved = told["difference"][region]["dice"]["mean"]
+            rows.append(
+                [
+                    told["file"],
+                    mode,
+                    f"{told['bytes'] / 1e6:.2f}",
+                    region,
+                    f"{_text(dice['mean'], 4)} ({low:.3f} to {high:.3f})",
+                    _text(moved, 4),
+                    f"{told['voxel_agreement']['student']:.4%}",
+                ]
+            )
+    return [list(_EXPORTS), *rows] if rows else []
+
+
 def write_segmentation_report(
     folder: str | os.PathLike, metrics: Mapping[str, Any]
 ) -> Path:
@@ -156,6 +193,7 @@ def write_segmentation_report(
                 )
             ),
         ),
+        page.section("exports", "Files for a phone", _exports(metrics)),
         page.section("seeds", "Over seeds", _seeds(metrics)),
         page.section("bad", "Cases left out", _bad(data["bad_cases"])),
         page.section(
@@ -220,6 +258,13 @@ def _seeds(metrics: Mapping[str, Any]) -> str:
     if not rows:
         return page.paragraph("One seed was run.")
     return page.table(("Model", "Mean Dice", "SD over seeds", "By seed"), rows)
+
+
+def _exports(metrics: Mapping[str, Any]) -> str:
+    rows = export_rows(metrics)
+    if not rows:
+        return page.paragraph("No file was compared with the student.")
+    return page.table(rows[0], rows[1:])
 
 
 def _bad(cases: Sequence[Mapping[str, Any]]) -> str:

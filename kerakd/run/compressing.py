@@ -22,6 +22,8 @@ from kerakd.recipe import load_recipe
 from kerakd.report.compression import draw_layer_errors, draw_pareto
 from kerakd.run import networks
 from kerakd.run.assess import samples_of
+from kerakd.run.exporting import few
+from kerakd.run.segmentation.opening import is_segmentation
 
 # Share of validation answers that int8 may turn before layers are left in float.
 _TURNED = 1 / 250
@@ -63,7 +65,9 @@ def compress_run(
         say: Told what is being done.
 
     Returns:
-        What `benchmark_models` says, every variant with `verify` (agreement with the
+        Of a run with `task: segmentation` see
+        `kerakd.run.segmentation.compressing.compress_segmentation`. Else what
+        `benchmark_models` says, every variant with `verify` (agreement with the
         Keras student on the same images, accuracy of both and of every class), and
         with `quantization` (back end, candidates, warning) where it is int8; `teacher`
         where the run tells what its teacher says of these images.
@@ -83,6 +87,24 @@ def compress_run(
     model_path, folder = _places(Path(run))
     if on not in ("test", "validation"):
         raise RecipeError(f"Accuracy is measured on test or validation, not on {on!r}.")
+    if is_segmentation(folder):
+        from kerakd.run.segmentation.compressing import compress_segmentation
+
+        return compress_segmentation(
+            model_path,
+            folder,
+            modes,
+            data,
+            on=on,
+            sensitive=sensitive,
+            integer_only=integer_only,
+            backend=backend,
+            images=images,
+            threads=threads,
+            provenance=_provenance(folder, model_path),
+            tell=_tell_quantization,
+            say=say,
+        )
     model = networks.load_logits(model_path)
     samples = _samples(folder, data)
     networks.check_classes(model, model_path, samples.class_names)
@@ -101,7 +123,7 @@ def compress_run(
                 model,
                 mode,
                 # Float modes are compared with Keras on these, others calibrated.
-                training if MODES[mode].calibrated else _few(training, shape),
+                training if MODES[mode].calibrated else few(training, shape),
                 path=folder / f"{model_path.stem}_{mode}.tflite",
                 class_names=samples.class_names,
                 provenance=provenance,
@@ -207,12 +229,6 @@ def _samples(folder: Path, data: str | os.PathLike | None) -> Samples:
     if (folder / "samples.csv").is_file():
         return samples_of(folder, data)
     return split(load_images(resolve(None, data)), seed=0, validation=0.2)
-
-
-def _few(training: Samples, shape: tuple[int, int, int]) -> ImageBatches:
-    """64 training images from all over the table."""
-    rows = np.linspace(0, len(training) - 1, min(64, len(training))).astype(int)
-    return ImageBatches(training.take(rows), shape[:2], channels=shape[2])
 
 
 def _provenance(folder: Path, model_path: Path) -> dict[str, Any]:

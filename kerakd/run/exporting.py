@@ -9,6 +9,7 @@ from kerakd.compress import LiteRTModel, quantize, verify
 from kerakd.compress import benchmark as benchmark_litert
 from kerakd.compress.calibration import LEAST
 from kerakd.compress.modes import MODES
+from kerakd.data import ImageBatches, Samples
 from kerakd.errors import RecipeError, nearest
 from kerakd.evaluation import classification_metrics, predict_logits
 from kerakd.run.job import Job
@@ -52,13 +53,16 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
     """
     (model,) = student.models
     validation = job.pictures("validation", student.shape)
+    training = job.samples.subset("train")
     told = {}
     for mode in job.recipe.export.modes:
         path = job.folder / f"student_{mode}.tflite"
-        calibration: dict[str, Any] = {"representative_data": validation}
+        # Kernels of a dynamic-range file are rounded by the images given.
+        given = validation if mode != "dynamic" else few(training, student.shape)
+        calibration: dict[str, Any] = {"representative_data": given}
         if MODES[mode].calibrated:
             calibration = {
-                "representative_data": job.samples.subset("train"),
+                "representative_data": training,
                 "calibration_images": REPRESENTATIVE,
                 "seed": job.recipe.seed,
             }
@@ -74,6 +78,12 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
         told[mode] = {"path": path.name, "bytes": export.bytes, **report}
     first = told[job.recipe.export.modes[0]]
     return {**first, "modes": told}
+
+
+def few(training: Samples, shape: tuple[int, int, int]) -> ImageBatches:
+    """64 training images from all over the table."""
+    rows = np.linspace(0, len(training) - 1, min(64, len(training))).astype(int)
+    return ImageBatches(training.take(rows), shape[:2], channels=shape[2])
 
 
 def run_exports(

@@ -13,6 +13,7 @@ from kerakd.files import replacing, write_json
 from kerakd.models.loading import load_model
 from kerakd.run import networks
 from kerakd.run.compressing import _places, _provenance, _samples
+from kerakd.run.segmentation.opening import is_segmentation
 
 METHODS = {"aware": quantize_aware, "pruned": prune, "clustered": cluster}
 
@@ -67,6 +68,12 @@ def learn_on(
     if on not in ("test", "validation"):
         raise RecipeError(f"A file is judged on test or validation, not on {on!r}.")
     model_path, folder = _places(Path(run))
+    if is_segmentation(folder):
+        raise RecipeError(
+            f"{folder} is a run of slices, on which students are not compressed in "
+            "training from here; call kerakd.compress.quantize_aware, prune or cluster "
+            "with kerakd.data.volumes.SliceBatches."
+        )
     student = networks.load_logits(model_path)
     samples = _samples(folder, data)
     networks.check_classes(student, model_path, samples.class_names)

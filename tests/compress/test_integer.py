@@ -9,8 +9,8 @@ import pytest
 from kerakd.compress import LiteRTModel, quantize
 from kerakd.compress.backends import BACKENDS
 from kerakd.compress.converter import to_flatbuffer
+from kerakd.compress.hard_swish import split_hard_swish
 from kerakd.compress.integer import to_int8
-from kerakd.compress.rewrites import split_hard_swish
 from kerakd.errors import DataError, ModelError, RecipeError
 from tests.compress.tiny import pixels
 
@@ -113,6 +113,30 @@ def test_the_split_computes_the_same(float_swish):
     before, after = map(LiteRTModel.from_content, (float_swish, split))
     assert count == 2 and "HARD_SWISH" not in after.operators()["operators"]
     np.testing.assert_allclose(after(images), before(images), atol=1e-5)
+    # One product each: a sixth of it is in the kernels behind.
+    assert after.operators()["operators"]["MUL"] == 2
+
+
+def test_a_sixth_that_no_kernel_takes_up_is_a_product_of_its_own():
+    """Behind a gate's mean and product kernels take it up, behind a sum none does."""
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="hard_swish")(inputs)
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    gate = keras.layers.Conv2D(4, 1, activation="sigmoid")(mean)
+    x = keras.layers.Conv2D(4, 1)(keras.layers.Multiply()([x, gate]))
+    swished = keras.layers.Activation("hard_swish")(x)
+    x = keras.layers.Add()([swished, x])
+    x = keras.layers.Conv2D(2, 8)(x)
+    model = keras.Model(inputs, keras.layers.Flatten()(x))
+    content = to_flatbuffer(model, "float32", (1, 8, 8, 3))
+    split, count = split_hard_swish(content)
+    before, after = map(LiteRTModel.from_content, (content, split))
+    images = pixels(4, size=8)
+    np.testing.assert_allclose(after(images), before(images), rtol=1e-5, atol=1e-4)
+    assert count == 2
+    # The gate's, one for the first hard-swish, two for the second.
+    assert after.operators()["operators"]["MUL"] == 4
 
 
 def test_the_users_model_is_not_changed(swishing, training_images, tmp_path):
@@ -190,6 +214,12 @@ def test_segmentation_maps(training_images, tmp_path):
         ({"calibration_images": 99}, RecipeError, "at least 100 images; 99 were asked"),
         ({"backend": "convertor"}, RecipeError, "Did you mean 'converter'"),
         ({"input_dtype": "float32"}, RecipeError, "uint8 or int8 pixels"),
+        (
+            {"inputs": "values", "input_dtype": "uint8"},
+            RecipeError,
+            "float32 or int8 values",
+        ),
+        ({"inputs": "pixel"}, RecipeError, "Did you mean 'pixels'"),
         ({"sensitive": "all"}, RecipeError, '"auto" or a list of layer names'),
         ({"sensitive": ["logit"]}, RecipeError, "Did you mean 'logits'"),
         (

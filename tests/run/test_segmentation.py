@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -12,9 +13,13 @@ from kerakd.errors import DataError, ModelError, RecipeError
 from kerakd.predict_case import predict_case
 from kerakd.recipe import load_recipe, recipe_from
 from kerakd.run import run_recipe
+from kerakd.run.again import judge_again
 from kerakd.run.caching import build_cache, verify_cache
+from kerakd.run.compressing import compress_run
 from kerakd.run.folder import Folder
+from kerakd.run.learning_on import learn_on
 from kerakd.run.segmentation.cases import prepare_cases, slices_of
+from kerakd.run.segmentation.evaluating import evaluate_cases, segments
 from kerakd.training import deterministic
 from tests.data.volumes import made
 
@@ -42,7 +47,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for number in range(6):
         name = f"TCGA_AB_{number:04d}_19990101"
-        made.write_tif_case(folder / "kaggle_3m", name, slices=9)
+        made.write_tif_case(folder / "kaggle_3m", name, slices=30)
     return folder
 
 
@@ -78,6 +83,7 @@ def test_the_run_folder_is_whole(finished):
         "figures/overlays.png",
         "figures/worst.png",
         "report.html",
+        "model_card.md",
     ):
         assert (out / name).is_file(), name
     assert not (out / "checkpoints").exists()
@@ -121,6 +127,64 @@ def test_the_models_of_a_run_know_their_channels(finished, data, tmp_path):
         dices.append(answer.metrics["WT"]["dice"])
     mean = metrics["models"]["student"]["test"]["WT"]["dice"]["mean"]
     np.testing.assert_allclose(dices, mean, atol=5e-3)
+
+
+def test_the_run_tells_what_its_files_keep(finished):
+    _, out, metrics = finished
+    told = metrics["export"]["float32"]
+    moved = told["difference"]["WT"]["dice"]
+    assert moved["patients"] == 1 and abs(moved["mean"]) < 1e-3
+    assert told["voxel_agreement"]["student"] > 0.999
+    assert told["regions"]["WT"]["dice"]["patients"] == 1
+    card = (out / "model_card.md").read_text()
+    assert "Research use only, not a medical device." in card
+    assert f"student\\_float32.tflite ({told['bytes'] / 1e6:.3g} MB)" in card
+    assert "z-score" in card and "### WT" in card
+
+
+def test_a_student_of_z_scores_becomes_an_int8_file(finished, data, tmp_path):
+    _, out, metrics = finished
+    figures = compress_run(out, ["int8"], data, backend="converter", sensitive=False)
+    assert [one["mode"] for one in figures["variants"]] == ["float32", "int8"]
+    int8 = figures["variants"][1]
+    assert figures["student"] == metrics["models"]["student"]["test"]
+    before, after = figures["student"]["WT"]["dice"], int8["regions"]["WT"]["dice"]
+    moved = int8["difference"]["WT"]["dice"]["mean"]
+    assert moved == pytest.approx(after["mean"] - before["mean"], abs=1e-9)
+    assert int8["dice"] == after["mean"] and int8["dice_interval"] == after["interval"]
+    assert set(int8["agreement"]) == {"student", "teacher"}
+    assert 0.7 < int8["agreement"]["student"] <= 1
+    assert int8["verify"]["mean_abs_difference"] > 0
+    assert int8["quantization"]["representative"]["per_class"]
+    assert json.loads((out / "compression.json").read_text()) == figures
+    case = next(csv.DictReader((out / "cases.csv").open()))["case"]
+    file = out / "student_int8.tflite"
+    answer = predict_case(file, data / "kaggle_3m" / case, tmp_path / "m.nii.gz")
+    assert answer.metrics["WT"]["dice"] == pytest.approx(after["mean"], abs=1e-9)
+    # And `kerakd evaluate` tells the same.
+    found = evaluate_cases(file, data)
+    assert found["regions"] == int8["regions"]
+    assert list(found["cases"]) == [case] and found["patients"] == 1
+
+
+def test_compressing_in_training_is_refused_by_a_sentence(finished, data):
+    with pytest.raises(RecipeError, match="quantize_aware, prune or cluster"):
+        learn_on(finished[1], "aware", data)
+
+
+def test_a_model_file_is_evaluated_on_cases_of_any_split(finished, data, tmp_path):
+    _, out, metrics = finished
+    model = out / "student.keras"
+    assert segments(model)
+    found = evaluate_cases(model, data, "validation")
+    told = metrics["models"]["student"]["validation"]
+    assert found["regions"]["WT"]["dice"]["mean"] == told["WT"]["dice"]["mean"]
+    with pytest.raises(RecipeError, match="no split 'tests'"):
+        evaluate_cases(model, data, "tests")
+    elsewhere = tmp_path / "student_float32.tflite"
+    shutil.copy(out / elsewhere.name, elsewhere)
+    with pytest.raises(DataError, match="--split all"):
+        evaluate_cases(elsewhere, data)
 
 
 def test_a_finished_run_is_not_repeated(finished, data):
@@ -234,7 +298,6 @@ def test_a_cache_of_other_slices_is_refused(cached, data, tmp_path):
     [
         ("teacher.image_size=32", "both see the same slices", RecipeError),
         ("student.model=unet_studnt", "student: ", ModelError),
-        ("export.modes=[int8]", "slices are z-scores", RecipeError),
         ("data.skip_bad=false", "Case TCGA_XX_0000_19990101: the slice", DataError),
         ("teacher.members=2", "has one teacher", RecipeError),
     ],
@@ -263,6 +326,16 @@ def test_the_section_is_checked():
     assert recipe_from(recipe.get_config()) == recipe
     with pytest.raises(RecipeError, match="--sweep is for classification"):
         run_recipe(recipe, "unused", sweeps=[("distillation.temperature", [1, 2])])
+
+
+def test_a_finished_run_is_judged_anew_with_the_models_it_has(cached, data):
+    _, out, metrics, _ = cached
+    before = (out / "student.keras").stat().st_mtime_ns
+    shutil.rmtree(out / "teacher_cache")
+    again = judge_again(out, data=data, verbose=0)
+    assert again["models"]["student"]["test"] == metrics["models"]["student"]["test"]
+    assert (out / "student.keras").stat().st_mtime_ns == before
+    assert not (out / "teacher_cache").exists()
 
 
 @pytest.mark.slow

@@ -135,6 +135,17 @@ class SliceBatches:
             return chosen
         return chosen[order(self.order_seed, epoch, ids[chosen])]
 
+    def slices(self, positions: np.ndarray) -> np.ndarray:
+        """Slices as they are, without augmentation.
+
+        Args:
+            positions: Rows of `samples`.
+
+        Returns:
+            float32 `(n, height, width, channels)`.
+        """
+        return np.asarray(self.store.images[self._rows[positions]], np.float32)
+
     def view(self, epoch: int) -> int:
         """Which version of the slices an epoch shows."""
         return self._plan.view(epoch)

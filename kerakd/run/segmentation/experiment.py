@@ -10,16 +10,21 @@ import numpy as np
 
 import kerakd
 from kerakd import models
-from kerakd.compress import quantize
 from kerakd.data.volumes.schemes import TARGETS
 from kerakd.data.volumes.table import Volumes
-from kerakd.errors import RecipeError
 from kerakd.files import write_json
 from kerakd.recipe import Recipe
 from kerakd.run import surroundings
+from kerakd.run.exporting import check_modes
 from kerakd.run.folder import Folder, copy_whole
 from kerakd.run.segmentation.caching import size_of
 from kerakd.run.segmentation.cases import prepare_cases, slices_of
+from kerakd.run.segmentation.exporting import (
+    KERAS,
+    compare,
+    export_student,
+    segmenter_of_file,
+)
 from kerakd.run.segmentation.judging import (
     judge,
     mean_dice,
@@ -30,7 +35,6 @@ from kerakd.run.segmentation.networks import Trainer
 from kerakd.run.segmentation.pages import write_pages
 from kerakd.run.timing import milliseconds_per_image
 
-_FLOAT_MODES = ("float32", "float16", "dynamic")
 _ROLES = {"student": "Student", "baseline": "The same student without a teacher"}
 
 
@@ -70,13 +74,13 @@ def run_segmentation(
         KerakdError: Something in the recipe, the data or the folder cannot be used.
     """
     with folder.or_nothing():
-        _check(recipe)
         say("Reading the cases")
         with folder.stage("data"):
             volumes = prepare_cases(recipe, folder, data)
         say("Slices")
         with folder.stage("slices"):
             store = slices_of(recipe, volumes)
+        check_modes(recipe.export.modes, len(store.rows("train")))
         trainer = Trainer(
             recipe, folder, store, places, verbose, Path(cache) if cache else None
         )
@@ -90,7 +94,12 @@ def run_segmentation(
         metrics["seconds"] = folder.seconds
         write_json(folder / "metrics.json", metrics)
         return metrics
-    if recipe.distillation.views is not None:
+    untaught = [
+        seed
+        for seed in recipe.seeds
+        if not (_place(recipe, folder, seed) / "student.keras").is_file()
+    ]
+    if recipe.distillation.views is not None and untaught:
         pictures, size = size_of(recipe, store)
         say(
             f"Teacher cache, {recipe.distillation.cache_mode}: {pictures:,} slices "
@@ -115,7 +124,9 @@ def run_segmentation(
         )
     say("Export")
     with folder.stage("export"):
-        metrics["export"] = _export(recipe, folder, chosen["student"], store, metrics)
+        metrics["export"] = _export(
+            recipe, folder, chosen["student"], volumes, store, metrics
+        )
     metrics["seconds"] = folder.seconds
     write_json(folder / "metrics.json", metrics)
     say("Report")
@@ -179,32 +190,31 @@ def _judge(
 
 
 def _export(
-    recipe: Recipe, folder: Folder, student: keras.Model, store: Any, metrics: dict
+    recipe: Recipe,
+    folder: Folder,
+    student: keras.Model,
+    volumes: Volumes,
+    store: Any,
+    metrics: dict,
 ) -> dict[str, Any]:
-    rows = store.rows("train")[:64]
-    slices = np.asarray(store.images[rows], np.float32)
+    """Write the files; what they keep is measured on the test cases."""
     told = {}
+    segmenters = {KERAS: segmenter_of(student, store)}
     for mode in recipe.export.modes:
         path = folder / f"student_{mode}.tflite"
-        quantize(
+        export = export_student(
             student,
             mode,
-            slices,
-            path=path,
-            class_names=list(store.class_names),
-            preprocessing=metrics["segmentation"],
+            store,
+            path,
+            metrics["segmentation"],
+            provenance={"recipe": recipe.name},
+            seed=recipe.seed,
         )
-        told[mode] = {"file": path.name, "bytes": path.stat().st_size}
-    return told
-
-
-def _check(recipe: Recipe) -> None:
-    wrong = [mode for mode in recipe.export.modes if mode not in _FLOAT_MODES]
-    if wrong:
-        raise RecipeError(
-            f"export.modes: {', '.join(wrong)} take pixels of 0 to 255, and slices are "
-            f"z-scores; a segmentation exports {', '.join(_FLOAT_MODES)}."
-        )
+        told[mode] = {"file": path.name, "bytes": export.bytes}
+        segmenters[mode] = segmenter_of_file(path, store)
+    found = compare(volumes.subset("test"), recipe.volumes, segmenters, recipe.seed)
+    return {mode: one | found[mode] for mode, one in told.items()}
 
 
 def _place(recipe: Recipe, folder: Folder, seed: int) -> Path:

@@ -13,6 +13,7 @@ from kerakd.data.volumes.table import Volumes
 from kerakd.report.curves import plot_history
 from kerakd.report.overlay import fullest_slices, plot_overlays
 from kerakd.report.segmentation import plot_dice, write_segmentation_report
+from kerakd.report.segmentation_card import write_segmentation_card
 from kerakd.segmenter import Segmenter
 
 _SHOWN, _WORST = 5, 5
@@ -25,7 +26,7 @@ def write_pages(
     test: Volumes,
     segmenters: Mapping[str, Segmenter],
 ) -> None:
-    """Draw the figures of a segmentation run and write its report.
+    """Draw the figures of a segmentation run and write its report and card.
 
     Args:
         folder: The run folder.
@@ -54,6 +55,7 @@ def write_pages(
     _draw([order[i] for i in picks], test, segmenters, found, figures / "overlays.png")
     _draw(order[:_WORST], test, segmenters, found, figures / "worst.png")
     write_segmentation_report(folder, metrics)
+    write_segmentation_card(folder, metrics)
 
 
 def _dice(regions: Mapping[str, Any]) -> float:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kerakd
+from kerakd.compress import representative
 from kerakd.data.volumes import SliceBatches, SliceStore
 from kerakd.errors import DataError, RecipeError
 from tests.data.volumes import made
@@ -86,6 +87,17 @@ def test_all_slices_of_a_view_are_those_that_its_epochs_show(store):
     seen = np.concatenate([x for x, _ in batches.dataset(4, start)])
     assert batches.view(3) == 1 and len(seen) < len(pictures)
     np.testing.assert_array_equal(seen, pictures[batches.order(3)])
+
+
+def test_slices_are_drawn_for_calibration_with_and_without_tumour_alike(store):
+    batches = SliceBatches(store, "train", augment="slices", empty_rate=0.2)
+    rows = np.array([3, 1])
+    np.testing.assert_array_equal(
+        batches.slices(rows), store.images[store.rows("train")[rows]]
+    )
+    count = len(batches.samples)
+    with pytest.raises(DataError, match=f"at least 100 images, {count} came"):
+        representative(batches, store.images.shape[1:], inputs="values")
 
 
 def test_bad_options(store):
