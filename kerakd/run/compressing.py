@@ -83,7 +83,7 @@ def compress_run(
         check_count(images)
     if "int8" in modes:
         wanted = "auto" if sensitive else None
-        check_integer_options("int8", backend, "uint8", integer_only, wanted)
+        check_integer_options("int8", backend, "pixels", None, integer_only, wanted)
     model_path, folder = _places(Path(run))
     if on not in ("test", "validation"):
         raise RecipeError(f"Accuracy is measured on test or validation, not on {on!r}.")
