@@ -117,7 +117,8 @@ class Teachers:
         ]
 
     def _tap(self, model: keras.Model, names: Sequence[str]) -> TappedModel:
-        return TappedModel(fast_teacher.in_dtype(model, self.dtype), names, "teacher")
+        copy = fast_teacher.in_dtype(model, self.dtype, names)
+        return TappedModel(copy, names, "teacher")
 
     def __len__(self) -> int:
         return len(self.models)

@@ -58,3 +58,87 @@ def test_what_cannot_be_copied_is_refused(nested):
         kerakd.Distiller(
             nested, make_model(4, seed=2), KLDivergence(), teacher_dtype="int8"
         )
+
+
+def _body():
+    inputs = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", use_bias=False, name="conv")(inputs)
+    x = keras.layers.BatchNormalization(name="bn")(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
+    x = keras.layers.BatchNormalization(name="bn_depthwise", scale=False)(x)
+    x = keras.layers.Conv2DTranspose(5, 3, strides=2, padding="same", name="up")(x)
+    x = keras.layers.BatchNormalization(name="bn_up", center=False)(x)
+    # Read twice, with an activation, before the normalisation: these three stay.
+    twice = keras.layers.Conv2D(5, 1, name="twice")(x)
+    x = keras.layers.BatchNormalization(name="bn_twice")(twice)
+    x = keras.layers.Add()([x, twice])
+    x = keras.layers.Conv2D(5, 1, activation="relu", name="active")(x)
+    x = keras.layers.BatchNormalization(name="bn_active")(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.BatchNormalization(name="bn_first")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(3, name="logits")(x), name="body")
+
+
+@pytest.fixture(scope="module")
+def normalised():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    model = keras.Model(inputs, _body()(inputs), name="outer")
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        low = 0.3 if "variance" in weight.path or "gamma" in weight.path else -0.5
+        weight.assign(random.uniform(low, 1, weight.shape))
+    return model
+
+
+STAY = {"bn_twice", "bn_active", "bn_first"}
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_normalisation_after_a_convolution_goes_into_its_weights(normalised, dtype):
+    copy = in_dtype(normalised, dtype)
+    left = {
+        layer.name
+        for layer in copy.get_layer("body").layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    assert left == STAY
+    x = np.random.default_rng(1).normal(size=(16, 8, 8, 3)).astype("float32")
+    exact, fast = np.array(normalised(x)), np.array(copy(x))
+    digits = {"bfloat16": 0.03, "float16": 0.003}[dtype]
+    assert np.abs(exact - fast).max() < digits * np.abs(exact).max()
+
+
+def test_folding_alone_changes_no_more_than_rounding_does(normalised):
+    from kerakd.distillation import fast_teacher
+
+    copy = fast_teacher.in_dtype(normalised, "float32")
+    x = np.random.default_rng(1).normal(size=(16, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(
+        np.array(copy(x)), np.array(normalised(x)), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_tapped_convolution_gives_what_it_gave(normalised):
+    names = ["body/conv", "body/bn_up", "body/depthwise"]
+    x = np.random.default_rng(1).normal(size=(4, 8, 8, 3)).astype("float32")
+    wanted = kerakd.models.taps(normalised, names)(x)
+    found = kerakd.models.taps(in_dtype(normalised, "float16", names), names)(x)
+    for name in names:
+        one, other = np.array(wanted[name]), np.array(found[name], "float32")
+        assert np.abs(one - other).max() < 0.01 * np.abs(one).max()
+
+
+def test_a_network_called_twice_inside_another_is_left_alone():
+    keras.utils.set_random_seed(0)
+    body = _body()
+    first, second = keras.Input((8, 8, 3)), keras.Input((8, 8, 3))
+    both = keras.layers.Average()([body(first), body(second)])
+    copy = in_dtype(keras.Model([first, second], both), "bfloat16")
+    x = np.random.default_rng(1).normal(size=(4, 8, 8, 3)).astype("float32")
+    assert np.isfinite(np.array(copy([x, 2 * x]), "float32")).all()
+    assert isinstance(
+        copy.get_layer("body").get_layer("bn"), keras.layers.BatchNormalization
+    )

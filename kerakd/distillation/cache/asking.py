@@ -22,7 +22,11 @@ def prepare(
 ) -> list[TappedModel]:
     """The teachers as they are asked: in a dtype, handing out layers."""
     fast_teacher.check(dtype)
-    return features.tap([fast_teacher.in_dtype(t, dtype) for t in teachers], layers)
+    copies = [
+        fast_teacher.in_dtype(teacher, dtype, [name for i, name in layers if i == index])
+        for index, teacher in enumerate(teachers)
+    ]
+    return features.tap(copies, layers)
 
 
 def asker(

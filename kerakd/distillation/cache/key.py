@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from kerakd.distillation import fast_teacher
 from kerakd.distillation.teachers import weights_hash
 from kerakd.errors import DataError
 
@@ -17,6 +18,7 @@ _MEANINGS = {
     "format": "was written by another version of kerakd",
     "teachers": "is of another teacher",
     "teacher_dtype": "is of a teacher that computed in another dtype",
+    "teacher_copy": "is of a teacher's copy that another version of kerakd made",
     "layers": "holds other layers of the teacher",
     "sample_ids": "is of other samples",
     "pixels": "is of pictures of another size, order of channels or content",
@@ -45,7 +47,8 @@ def make_key(
     """
     # Left out where they say nothing, so that a cache without them keeps its key.
     more = {"layers": [list(one) for one in layers]} if layers else {}
-    more |= {"teacher_dtype": dtype} if dtype else {}
+    if dtype:
+        more |= {"teacher_dtype": dtype, "teacher_copy": fast_teacher.VERSION}
     return {
         "format": FORMAT,
         **more,
@@ -81,8 +84,9 @@ def check_key(found: dict, expected: dict, path: Any) -> None:
     Raises:
         DataError: Naming the first difference.
     """
-    # The two that may be left out count as equal only where both leave them out.
-    optional = {"teacher_dtype", "layers"} if "teachers" in expected else set()
+    # What may be left out counts as equal only where both leave it out.
+    optional = {"teacher_dtype", "teacher_copy", "layers"}
+    optional &= _MEANINGS.keys() if "teachers" in expected else set()
     for name, meaning in _MEANINGS.items():
         if name not in expected and name not in optional:
             continue
