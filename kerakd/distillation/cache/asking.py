@@ -22,10 +22,10 @@ def prepare(
 ) -> list[TappedModel]:
     """The teachers as they are asked: in a dtype, handing out layers."""
     fast_teacher.check(dtype)
-    copies = [
-        fast_teacher.in_dtype(teacher, dtype, [name for i, name in layers if i == index])
-        for index, teacher in enumerate(teachers)
-    ]
+    copies = []
+    for index, teacher in enumerate(teachers):
+        tapped = [name for i, name in layers if i == index]
+        copies.append(fast_teacher.in_dtype(teacher, dtype, tapped))
     return features.tap(copies, layers)
 
 
