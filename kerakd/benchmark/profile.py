@@ -1,13 +1,20 @@
 """What a step of the student spends its time on: `kerakd benchmark profile`."""
 
+import tempfile
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kerakd.benchmark import timing
-from kerakd.benchmark.step import Pair
+from kerakd.benchmark.step import Pair, in_fused_mode
+
+_FUSED = "adam, fused normalisation"
+# Operations that are named; the others are one row.
+_NAMED = 14
 
 
 def benchmark_profile(
@@ -28,8 +35,10 @@ def benchmark_profile(
 
     Returns:
         A JSON-able dict: `steps` (milliseconds by kind: `forward`, `gradients`, which
-        include it, and whole steps with `sgd`, `adam`, `adam, 4 steps in one call` and
-        `adam, XLA`), `ratios` to the step with Adam, the arguments and the machine.
+        include it, and whole steps with `sgd`, `adam`, `adam, fused normalisation` (as
+        in `kerakd.train_student`), `adam, 4 steps in one call` and `adam, XLA`),
+        `ratios` to the step with Adam, `operations` (processor milliseconds a step of
+        each kind of operation, `adam` and fused), the arguments and the machine.
     """
     count = 4
     pair = Pair(image_size, batch_size, "plain_cnn", student)
@@ -38,6 +47,9 @@ def benchmark_profile(
         "gradients": _repeated(_gradients(pair), count),
         "sgd": pair.block(pair.new_student(), count, optimizer=_sgd()),
         "adam": pair.block(pair.new_student(), count),
+        "adam, fused normalisation": in_fused_mode(
+            pair.block(pair.new_student(), count)
+        ),
         "adam, 4 steps in one call": pair.block(
             pair.new_student(), 1, steps_per_execution=count
         ),
@@ -53,12 +65,47 @@ def benchmark_profile(
         "student": student,
         **machine,
         "steps": {name: timing.milliseconds(t, count) for name, t in times.items()},
+        "operations": {
+            name: operations(blocks[name], count) for name in ("adam", _FUSED)
+        },
         "ratios": {
             f"{name} / adam": {**timing.ratio(times, name, "adam"), "bar": None}
             for name in times
             if name != "adam"
         },
     }
+
+
+def operations(block: Callable[[], Any], count: int) -> dict[str, float]:
+    """Processor milliseconds that a step spends in each kind of operation.
+
+    Args:
+        block: Runs some steps; it has run before.
+        count: How many.
+
+    Returns:
+        The longest ones, longest first, and `"others"`.
+    """
+    # A part of TensorFlow: its profiler has no other reader on a machine of its own.
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        block()
+        tf.profiler.experimental.stop()
+        (file,) = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(file.read_bytes())
+    found: Counter = Counter()
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = plane.event_metadata[event.metadata_id].name
+                # What the executor runs is written "name:kind of operation".
+                if ":" in name and not name.startswith(("end:", "begin:")):
+                    found[name.rsplit(":", 1)[1]] += event.duration_ps / 1e9 / count
+    rows = found.most_common()
+    named = {name.removeprefix("_MklNative"): spent for name, spent in rows[:_NAMED]}
+    return {**named, "others": sum(spent for _, spent in rows[_NAMED:])}
 
 
 def _sgd() -> keras.optimizers.Optimizer:

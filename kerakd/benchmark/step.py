@@ -19,6 +19,7 @@ from kerakd.distillation.fast_teacher import in_dtype
 from kerakd.distillation.logits import KLDivergence
 from kerakd.distillation.maps import AttentionTransfer
 from kerakd.errors import RecipeError
+from kerakd.training.fused_normalization import fused_batch_norm
 
 _CLASSES = 4
 _TEMPERATURE = 4.0
@@ -47,8 +48,9 @@ def benchmark_step(
         teacher: A name of `kerakd.models.build`.
         student: A name of `kerakd.models.build`.
         parts: Which of `"logits"` (cached and online steps, beside
-            `keras.distillation.Distiller`), `"features"` (with one feature loss) and
-            `"build"` (the cache, beside `teacher.predict`) to time.
+            `keras.distillation.Distiller`; `fused` as in `kerakd.train_student`,
+            `folded` with `teacher_dtype="float32"`), `"features"` (with one feature
+            loss) and `"build"` (the cache, beside `teacher.predict`) to time.
 
     Returns:
         A JSON-able dict: `steps` (milliseconds by kind), `ratios` (with the `bar` of
@@ -100,7 +102,10 @@ def _ratios(times: dict[str, np.ndarray], fast: bool) -> dict[str, Any]:
     bar = 0.75 if fast else 1.0
     pairs = {
         ("cached", "student alone"): 1.05,
+        ("cached, fused", "student alone"): None,
+        ("cached, fused", "student alone, fused"): None,
         ("online", "keras Distiller"): 1.0,
+        ("online, folded", "keras Distiller"): None,
         ("online, bfloat16", "keras Distiller"): bar,
         ("online, feature", "keras Distiller, feature"): 1.0,
         ("online, feature, bfloat16", "keras Distiller, feature"): bar,
@@ -154,7 +159,16 @@ class Pair:
             blocks = {
                 "student alone": self.block(self.new_student(), count),
                 "cached": self.block(self._distiller(kl), count, cached),
+                "student alone, fused": in_fused_mode(
+                    self.block(self.new_student(), count)
+                ),
+                "cached, fused": in_fused_mode(
+                    self.block(self._distiller(kl), count, cached)
+                ),
                 "online": self.block(self._distiller(kl), count),
+                "online, folded": self.block(
+                    self._distiller(kl, teacher_dtype="float32"), count
+                ),
                 "keras Distiller": self.block(
                     theirs(self.teacher, self.new_student(), keras_kl), count
                 ),
@@ -238,6 +252,16 @@ class Pair:
             float(logs["loss"])
 
         return run
+
+
+def in_fused_mode(block: Callable[[], None]) -> Callable[[], None]:
+    """A block whose steps are traced, and so compiled, as kerakd's own `fit` is."""
+
+    def run():
+        with fused_batch_norm():
+            block()
+
+    return run
 
 
 class _OneView:

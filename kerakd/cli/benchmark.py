@@ -110,6 +110,11 @@ def profile(
     figures = benchmark_profile(image_size, repeats=repeats, xla=xla)
     _show_steps(figures["steps"])
     _show_ratios(figures["ratios"])
+    for name, spent in figures["operations"].items():
+        common.show_table(
+            (f"Operation ({name})", "ms of processor"),
+            [[kind, f"{one:.2f}"] for kind, one in spent.items()],
+        )
     common.write_figures(json, figures)
 
 

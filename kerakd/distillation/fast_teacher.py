@@ -10,7 +10,7 @@ from kerakd.models.graph import is_functional, producer
 
 # Of how the copy is made: a cache of an older copy's answers is another cache.
 VERSION = 2
-DTYPES = ("bfloat16", "float16")
+DTYPES = ("bfloat16", "float16", "float32")
 # They see pixels or give logits, where eight significant bits are too few.
 _KEPT = (keras.layers.Rescaling, keras.layers.Normalization, keras.layers.InputLayer)
 
@@ -23,8 +23,8 @@ def check(dtype: str | None) -> None:
     """
     if dtype is not None and dtype not in DTYPES:
         raise RecipeError(
-            f"`teacher_dtype` must be 'bfloat16', 'float16' or None (as it is); got "
-            f"{dtype!r}."
+            f"`teacher_dtype` must be one of {', '.join(map(repr, DTYPES))}, or None "
+            f"(as it is); got {dtype!r}."
         )
 
 
@@ -36,7 +36,8 @@ def in_dtype(
     Layers that scale pixels and those that give the outputs stay as they are. Batch
     normalisation that follows a convolution goes into its weights, before they are
     rounded: on a CPU it takes as long as the convolutions do in bfloat16. The copy is
-    made of the weights of now.
+    made of the weights of now. `"float32"` is folded and no more: its logits differ in
+    the last digits.
 
     Args:
         model: The teacher; it is not changed.

@@ -9,6 +9,7 @@ _NAMES = {
     "EarlyStoppingOptions": "options",
     "TrainingOptions": "options",
     "deterministic": "determinism",
+    "fused_batch_norm": "fused_normalization",
     "is_finished": "checkpoint",
     "train_born_again": "generations",
     "train_student": "fit",

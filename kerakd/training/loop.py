@@ -10,6 +10,7 @@ import tensorflow as tf
 from kerakd.errors import DataError, KerakdError
 from kerakd.training import checkpoint
 from kerakd.training.checkpoint import Position
+from kerakd.training.fused_normalization import fused_batch_norm
 from kerakd.training.history import Chronicle, refill
 
 
@@ -217,15 +218,16 @@ def run(
         steps = (last - epoch) * steps_per_epoch - step
         callbacks.offset = step
         try:
-            model.fit(
-                stream(epoch * steps_per_epoch + step, steps),
-                validation_data=validation,
-                initial_epoch=epoch,
-                epochs=last,
-                steps_per_epoch=None if alone else steps_per_epoch,
-                shuffle=False,
-                callbacks=callbacks,
-            )
+            with fused_batch_norm():
+                model.fit(
+                    stream(epoch * steps_per_epoch + step, steps),
+                    validation_data=validation,
+                    initial_epoch=epoch,
+                    epochs=last,
+                    steps_per_epoch=None if alone else steps_per_epoch,
+                    shuffle=False,
+                    callbacks=callbacks,
+                )
         except tf.errors.ResourceExhaustedError:
             raise KerakdError(
                 "There is not enough memory for a training step; lower `batch_size` "
