@@ -3,10 +3,10 @@
 Nothing here loads TensorFlow, so a mistake in a recipe is told at once.
 """
 
+from kerakd.recipe.distilling import DistillationSection
 from kerakd.recipe.load import load_recipe, recipe_from, save_recipe, with_external
 from kerakd.recipe.schema import (
     DataSection,
-    DistillationSection,
     ExportSection,
     ExternalSection,
     NetworkSection,

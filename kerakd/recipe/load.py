@@ -20,6 +20,20 @@ TINY = {
     "student": {"training": {"epochs": 1, "schedule": "constant", "warmup_epochs": 0}},
 }
 
+# What `--tiny` changes further where no data are given; the recipe's own `without_data`
+# is laid over it. Published weights may be out of reach, too.
+_STAND_IN: dict[str, Any] = {
+    "data": {"source": "phantom", "splits": None, "groups": None, "aliases": False},
+    "external": [],
+    "teacher": {"weights": None},
+    "student": {"weights": None},
+}
+_PHANTOMS = {
+    "classification": {"patients": 48, "slices_per_patient": 2, "size": 80},
+    # Few and thick slices.
+    "segmentation": {"patients": 6, "shape": [48, 48, 16], "spacing": 4.0},
+}
+
 
 def load_recipe(
     path: str | os.PathLike,
@@ -27,6 +41,7 @@ def load_recipe(
     settings: Iterable[str] = (),
     tiny: bool = False,
     teacher_files: Iterable[str | os.PathLike] = (),
+    with_data: bool = True,
 ) -> Recipe:
     """Read and check a recipe.
 
@@ -41,6 +56,7 @@ def load_recipe(
         settings: Changes such as `"student.training.epochs=3"`.
         tiny: Whether the recipe's tiny mode is wanted, a trial that takes minutes.
         teacher_files: Trained teachers to take in place of the recipe's.
+        with_data: Whether data are given; without them `tiny` takes phantoms.
 
     Returns:
         The recipe with its defaults filled in.
@@ -55,6 +71,7 @@ def load_recipe(
         settings=settings,
         tiny=tiny,
         teacher_files=teacher_files,
+        with_data=with_data,
     )
 
 
@@ -65,6 +82,7 @@ def recipe_from(
     settings: Iterable[str] = (),
     tiny: bool = False,
     teacher_files: Iterable[str | os.PathLike] = (),
+    with_data: bool = True,
 ) -> Recipe:
     """As `load_recipe`, from a page already read.
 
@@ -74,6 +92,7 @@ def recipe_from(
         settings: As in `load_recipe`.
         tiny: As in `load_recipe`.
         teacher_files: As in `load_recipe`.
+        with_data: As in `load_recipe`.
     """
     if not isinstance(page, Mapping):
         raise RecipeError(
@@ -87,16 +106,30 @@ def recipe_from(
         page = dict(page) | {"teacher": {"file": files}}
         recipe = typed.read(Recipe, page, source)
     if tiny:
-        page = overrides.merge(page, TINY)
-        page = overrides.merge(page, recipe.tiny) | {"seeds": recipe.seeds[:1]}
-        if "file" in page["teacher"]:
-            page["teacher"].pop("training")
+        page = _tiny(recipe, page, with_data)
         recipe = typed.read(Recipe, page, f"{source} (tiny)")
     for text in settings:
         key, value = overrides.parse_setting(text)
         page = overrides.put(page, key, value)
         recipe = typed.read(Recipe, page, f"--set {text}")
     return recipe
+
+
+def _tiny(recipe: Recipe, page: Mapping[str, Any], with_data: bool) -> dict[str, Any]:
+    """The page of a recipe's tiny mode."""
+    phantom = recipe.data.source == "phantom"
+    changes = [TINY, recipe.tiny]
+    if not with_data and not phantom:
+        stand_in = {"data": {"phantom": _PHANTOMS[recipe.task]}}
+        changes[1:1] = [_STAND_IN, stand_in]
+        changes.append(recipe.without_data)
+    trained = recipe.teacher is None or bool(recipe.teacher.files)
+    for change in changes:
+        if trained:
+            # There is none, or one from a file: nothing of it to make smaller.
+            change = {key: value for key, value in change.items() if key != "teacher"}
+        page = overrides.merge(page, change)
+    return page | {"seeds": recipe.seeds[:1]}
 
 
 def with_external(recipe: Recipe, folders: Iterable[str | os.PathLike]) -> Recipe:

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from kerakd.data.augment.policy import Augmentation
 from kerakd.errors import RecipeError
+from kerakd.explain.names import METHODS
+from kerakd.recipe.distilling import DistillationSection
 from kerakd.recipe.typed import Range
 from kerakd.recipe.volumes import VolumesSection
 from kerakd.training.options import TrainingOptions
 
 Positive = Range(minimum=1)
-Share = Annotated[float, Range(minimum=0, maximum=1)]
+Epochs = Annotated[int, Range(minimum=0)]
 Pixels = Annotated[int, Range(minimum=8, maximum=4096)]
 Size = Pixels | tuple[Pixels, ...]
 
@@ -40,6 +42,8 @@ class DataSection:
         class_weight: Weight by class name in training, or `balanced`.
         audit: Whether copies across the splits are looked for before training, so that
             every result is told on the test images without a copy, too.
+        copies_together: Whether the copies that the audit finds stay on one side where
+            images are divided here; splits that the folders made are kept all the same.
         memory_gigabytes: Decoded images above this are kept on disk instead.
         phantom: Options of the phantom, where that is the source.
     """
@@ -58,6 +62,7 @@ class DataSection:
         Literal["balanced"] | None
     ) = None
     audit: bool = True
+    copies_together: bool = False
     memory_gigabytes: Annotated[float, Range(minimum=0)] = 2.0
     phantom: dict[str, Any] = field(default_factory=dict)
 
@@ -66,6 +71,11 @@ class DataSection:
             raise RecipeError(
                 "`phantom` holds the options of `source: phantom`, and the source is "
                 f"{self.source!r}; leave `phantom` out."
+            )
+        if self.copies_together and not self.audit:
+            raise RecipeError(
+                "`copies_together` needs the audit, which finds the copies; leave "
+                "`audit: false` out."
             )
 
 
@@ -81,6 +91,8 @@ class NetworkSection:
             a weights file (beside the recipe, in `--weights` or `KERAKD_WEIGHTS`, or in
             the folder `weights` beside `KERAKD_DATA`).
         image_size: What it sees, in pixels: one number, or `[height, width]`.
+        head_epochs: Epochs before `training` in which only the last layers learn, at
+            its learning rate: new ones behind a backbone that is trained already.
         training: See `kerakd.training.TrainingOptions`.
     """
 
@@ -88,6 +100,7 @@ class NetworkSection:
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     image_size: Size = 224
+    head_epochs: Epochs = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self):
@@ -106,6 +119,7 @@ class TeacherSection:
         options: As for the student.
         weights: As for the student.
         image_size: What the teacher sees; may be larger than the student's.
+        head_epochs: As for the student.
         training: As for the student.
     """
 
@@ -115,6 +129,7 @@ class TeacherSection:
     options: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     image_size: Size = 224
+    head_epochs: Epochs = 0
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
     def __post_init__(self):
@@ -126,6 +141,8 @@ class TeacherSection:
             )
         if self.file and self.members != 1:
             raise RecipeError("with `file`, list the members there, not in `members`.")
+        if self.file and self.head_epochs:
+            raise RecipeError("a trained teacher has no `head_epochs`; leave them out.")
 
     @property
     def files(self) -> list[str]:
@@ -133,59 +150,6 @@ class TeacherSection:
         if not self.file:
             return []
         return [self.file] if isinstance(self.file, str) else list(self.file)
-
-
-@dataclass(frozen=True)
-class DistillationSection:
-    """How the teacher teaches.
-
-    Args:
-        student_loss_weight: Weight of the labels, 0 to 1; the teacher has the rest.
-        temperature: Of every loss that takes one and sets none of its own: a number,
-            or the Keras configuration of a schedule.
-        losses: Each with the `name` of a loss in `kerakd.losses`, its `weight`
-            (1 where left out) and its options.
-        views: How many fixed augmented views of each image there are: the teacher
-            looks at each once, and every epoch, seed and sweep reads what it said.
-            Left out, every epoch draws new ones and asks the teacher again.
-        cache_mode: `exact`, or `compact` for half the size and rounded logits.
-        label_layer: The student's layer whose logits the labels teach, such as
-            `class_logits` of DeiT; its output where left out.
-        teacher_dtype: `bfloat16` for a teacher that computes in it, twice as fast on
-            some processors and a little less exact.
-    """
-
-    student_loss_weight: Share = 0.5
-    temperature: Annotated[float, Range(above=0)] | dict[str, Any] = 4.0
-    losses: list[dict[str, Any]] = field(
-        default_factory=lambda: [{"name": "kl_divergence"}]
-    )
-    views: Annotated[int, Positive] | None = None
-    cache_mode: Literal["exact", "compact"] = "exact"
-    label_layer: str | None = None
-    teacher_dtype: Literal["bfloat16", "float16"] | None = None
-
-    def __post_init__(self):
-        if not self.losses:
-            raise RecipeError(
-                "`losses` is empty; leave it out for `kl_divergence`, or set "
-                "`student_loss_weight: 1` to train on labels alone."
-            )
-        for index, loss in enumerate(self.losses):
-            if not isinstance(loss.get("name"), str):
-                raise RecipeError(
-                    f"`losses[{index}]` needs a `name`, such as `name: kl_divergence`."
-                )
-            weight = loss.get("weight", 1.0)
-            if (
-                isinstance(weight, bool)
-                or not isinstance(weight, int | float)
-                or weight < 0
-            ):
-                raise RecipeError(
-                    f"`losses[{index}].weight` must be a number of at least 0, got "
-                    f"{weight!r}."
-                )
 
 
 @dataclass(frozen=True)
@@ -232,7 +196,8 @@ class Recipe:
         name: A short name; it is the title of the report.
         student: The network for the phone.
         data: The images.
-        teacher: The network that teaches.
+        teacher: The network that teaches; none for a network that learns from labels
+            alone, which is then tested, exported and reported like a student.
         description: What the experiment is about.
         task: `classification` of images, or `segmentation` of volumes.
         volumes: How cases become slices, for a segmentation.
@@ -242,15 +207,19 @@ class Recipe:
             such as `flip_affine`, or the keys of `kerakd.data.Augmentation`.
         distillation: How the teacher teaches.
         baseline: Whether the same student is trained without a teacher as well.
+        heat_maps: Methods of `kerakd.explain` by which a test image of each class is
+            explained, all in one picture of the report.
         export: What is made of the student.
         external: Images from elsewhere, for the finished models.
-        tiny: Changes for `--tiny`, a trial that takes minutes.
+        tiny: Changes for `--tiny`, a trial that takes seconds of training.
+        without_data: Further changes for `--tiny` where no data are given and phantoms
+            stand in for them, such as `data: {classes: [glioma, notumor]}`.
     """
 
     name: str
     data: DataSection
-    teacher: TeacherSection
     student: NetworkSection
+    teacher: TeacherSection | None = None
     description: str = ""
     task: Literal["classification", "segmentation"] = "classification"
     volumes: VolumesSection | None = None
@@ -261,9 +230,11 @@ class Recipe:
     augmentation: Augmentation | None = None
     distillation: DistillationSection = field(default_factory=DistillationSection)
     baseline: bool = True
+    heat_maps: list[Literal[METHODS]] = field(default_factory=list)
     export: ExportSection = field(default_factory=ExportSection)
     external: list[ExternalSection] = field(default_factory=list)
     tiny: dict[str, Any] = field(default_factory=dict)
+    without_data: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         if not self.name.strip():
@@ -272,13 +243,35 @@ class Recipe:
             raise RecipeError(f"`seeds` names one twice: {self.seeds}.")
         if not self.seeds:
             object.__setattr__(self, "seeds", [self.seed])
-        if self.task == "segmentation" and self.volumes is None:
-            object.__setattr__(self, "volumes", VolumesSection())
-        if self.task != "segmentation" and self.volumes is not None:
+        if self.teacher is None and self.distillation != DistillationSection():
+            raise RecipeError(
+                "`distillation` says how a teacher teaches, and there is none; give a "
+                "`teacher`, or leave `distillation` out."
+            )
+        if self.task == "segmentation":
+            self._check_segmentation()
+        elif self.volumes is not None:
             raise RecipeError(
                 "`volumes` belongs to `task: segmentation`; set the task, or leave it "
                 "out."
             )
+
+    def _check_segmentation(self) -> None:
+        if self.volumes is None:
+            object.__setattr__(self, "volumes", VolumesSection())
+        if self.teacher is None:
+            raise RecipeError("`task: segmentation` needs a `teacher`.")
+        only_images = {
+            "heat_maps": self.heat_maps,
+            "teacher.head_epochs": self.teacher.head_epochs,
+            "student.head_epochs": self.student.head_epochs,
+            "data.copies_together": self.data.copies_together,
+        }
+        for key, value in only_images.items():
+            if value:
+                raise RecipeError(
+                    f"`{key}` belongs to `task: classification`; leave it out."
+                )
 
     def get_config(self) -> dict[str, Any]:
         """The whole recipe with every default filled in, as plain values."""

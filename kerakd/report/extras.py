@@ -35,14 +35,15 @@ def attention(run: RunFolder) -> str:
     agreed, faithful = (
         run.json(f"explain/{n}.json") for n in ("agreement", "faithfulness")
     )
-    pictures = [run.figure("summary_visualization"), *run.figures("attention_*")]
+    pictures = [run.figure("heat_maps"), run.figure("summary_visualization")]
+    pictures += run.figures("attention_*")
     pictures = [path for path in pictures if path.is_file()]
     if not agreed and not faithful and not pictures:
         return missing(
             "No heat maps were made of this run; `kerakd explain RUN --data DIR` makes "
             "them, and `kerakd report RUN` then shows them here."
         )
-    shown = [path for path in pictures if path.stem == "summary_visualization"]
+    shown = [path for path in pictures if not path.stem.startswith("attention_")]
     return join(
         paragraph(
             "A heat map says which parts of a picture move the answer; it is no "
@@ -262,6 +263,14 @@ def _methods_of(told: Any) -> Mapping[str, Any]:
 
 def _picture(path: Any) -> str:
     method = path.stem.removeprefix("attention_")
+    if path.stem == "heat_maps":
+        return figure(
+            path,
+            "Heat maps of one network on a test picture of each class",
+            "One test picture of each class by its true name, what the network says, "
+            "and its heat maps about the true class.",
+            wide=True,
+        )
     if path.stem == "summary_visualization":
         alt = "Pictures of each class with the heat maps of teacher and student"
         return figure(path, alt, "One picture of each class, every method.", wide=True)

@@ -8,7 +8,7 @@ from kerakd.files import write_text
 from kerakd.report.page import document, section
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.sections import SECTIONS
-from kerakd.report.story import NOT_A_DEVICE
+from kerakd.report.story import NOT_A_DEVICE, without_teacher
 
 
 def write_report(run_folder: str | os.PathLike) -> Path:
@@ -40,9 +40,12 @@ def write_report(run_folder: str | os.PathLike) -> Path:
             sections.append(section(anchor, heading, inside))
             links.append(f'<a href="#{anchor}">{escape(heading)}</a>')
     task = str(run.metrics.get("task") or "run")
+    kind = "Knowledge distillation"
+    if without_teacher(run.metrics):
+        kind = "A network on labels alone"
     header = (
         f"<header><h1>{escape(run.name)}</h1>"
-        f'<p class="muted">Knowledge distillation, {escape(task)}: report of a kerakd '
+        f'<p class="muted">{kind}, {escape(task)}: report of a kerakd '
         f'run</p><p class="device">{NOT_A_DEVICE}</p>'
         f'<nav aria-label="Sections">{" ".join(links)}</nav></header>'
     )

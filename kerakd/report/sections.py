@@ -24,7 +24,7 @@ from kerakd.report.page import (
     table,
 )
 from kerakd.report.run_folder import RunFolder
-from kerakd.report.story import headline
+from kerakd.report.story import headline, without_teacher
 from kerakd.report.style import colour, percent, title
 
 _SPLITS = ("train", "validation", "test")
@@ -193,7 +193,9 @@ def confusion(run: RunFolder) -> str:
 
 
 def comparison(run: RunFolder) -> str:
-    """Teacher and student on single pictures."""
+    """Teacher and student on single pictures; none where nobody taught."""
+    if without_teacher(run.metrics):
+        return ""
     return figure(
         run.figure("comparison"),
         "Pictures with the probabilities of teacher and student as bars",

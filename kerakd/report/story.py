@@ -29,8 +29,11 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
     )
     sentences = []
     if student:
+        who = "distilled student"
+        if without_teacher(metrics):
+            who = "network, trained on labels alone,"
         sentences.append(
-            f"The distilled student names {percent(student['accuracy'], 2)} of the "
+            f"The {who} names {percent(student['accuracy'], 2)} of the "
             f"{student['count']} test pictures correctly (95% interval "
             f"{interval(bounds(student))}){_clean(models)}."
         )
@@ -58,6 +61,12 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
     if sentences and metrics.get("phantom"):
         sentences.append(PHANTOM)
     return sentences
+
+
+def without_teacher(metrics: Mapping[str, Any]) -> bool:
+    """Whether a run has models and none of them is a teacher."""
+    models = metrics.get("models") or {}
+    return bool(models) and not any(name.startswith("teacher") for name in models)
 
 
 def _gain(student: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:

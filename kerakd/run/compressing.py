@@ -240,7 +240,7 @@ def _provenance(folder: Path, model_path: Path) -> dict[str, Any]:
         recipe = load_recipe(folder / "recipe.yaml")
         known |= {
             "recipe": recipe.name,
-            "teacher": recipe.teacher.model,
+            "teacher": recipe.teacher.model if recipe.teacher else None,
             "distillation": dataclasses.asdict(recipe.distillation),
         }
     if (folder / "metrics.json").is_file():

@@ -158,7 +158,7 @@ def _together(
     together = {key: first.get(key) for key in (*kept, *others)}
     together["distillation"] = {
         key: value
-        for key, value in (first.get("distillation") or {}).items()
+        for key, value in (together["distillation"] or {}).items()
         if key in ("student_loss_weight", "temperature", "losses")
     }
     return {
@@ -175,16 +175,22 @@ def _together(
         "audit": told,
         "models": known,
         "comparisons": {"test": compare_all(labels, logits, groups)},
-        "fidelity": {
-            "test": {
-                model: fidelity(labels, logits["teacher"], values)
-                for model, values in logits.items()
-                if model != "teacher"
-            }
-        },
+        **_fidelity(labels, logits),
         "folds": _each(each, models, leaks.kind),
         "command": command,
     }
+
+
+def _fidelity(labels: np.ndarray, logits: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """How far all models follow the teacher; nothing where there is none."""
+    if "teacher" not in logits:
+        return {}
+    found = {
+        model: fidelity(labels, logits["teacher"], values)
+        for model, values in logits.items()
+        if model != "teacher"
+    }
+    return {"fidelity": {"test": found}}
 
 
 def _each(

@@ -93,6 +93,11 @@ def run_recipe(
         raise RecipeError("--sweep is for classification; make a run for each value.")
     grid = overrides.grid(sweeps) if sweeps else []
     recipes = variants(recipe, grid)
+    if teacher_only and recipe.teacher is None:
+        raise RecipeError(
+            f"The recipe {recipe.name!r} has no teacher to train; carry it out with "
+            "`kerakd run`."
+        )
     folder = Folder.claim(out, recipe, resume)
     if folder.finished("report") and not (teacher_only or again):
         say(f"The run in {folder.path} is finished.")
@@ -115,7 +120,7 @@ def run_recipe(
     with folder.or_nothing():
         say("Reading the data")
         with folder.stage("data"):
-            samples = prepare_samples(recipe, folder, data, splits)
+            samples = prepare_samples(recipe, folder, data, splits, say, verbose)
         places = networks.weights_places(recipe_folder, weights, data)
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
         job.cache = Path(cache) if cache else None
@@ -125,12 +130,14 @@ def run_recipe(
         with folder.stage("audit"):
             job.leaks = look_for_leaks(job, say, clusters)
 
-    say("Teacher")
-    with folder.stage("teacher"):
-        teacher = get_teacher(job)
-        taught = judging.candidate(job, recipe.seed, teacher.models)
     metrics = _frame(job, command)
-    metrics["models"]["teacher"] = describe(teacher.models, teacher.title, taught)
+    teacher = taught = None
+    if recipe.teacher is not None:
+        say("Teacher")
+        with folder.stage("teacher"):
+            teacher = get_teacher(job)
+            taught = judging.candidate(job, recipe.seed, teacher.models)
+        metrics["models"]["teacher"] = describe(teacher.models, teacher.title, taught)
     if teacher_only:
         metrics["seconds"] = folder.seconds
         write_json(folder / "metrics.json", metrics)
@@ -141,7 +148,7 @@ def run_recipe(
             recipe, told = sweep(job, teacher, grid, recipes, say)
         metrics["sweep"] = told
         save_recipe(recipe, folder / "recipe_chosen.yaml")
-    if is_cached(recipe) and not again:
+    if teacher is not None and is_cached(recipe) and not again:
         say("Teacher cache")
         with folder.stage("teacher_cache"):
             get_cache(job, recipe, teacher)
@@ -171,23 +178,27 @@ def run_recipe(
 
 
 def _students(
-    job: Job, recipe: Recipe, teacher: Teacher, say: Callable[[str], None]
+    job: Job, recipe: Recipe, teacher: Teacher | None, say: Callable[[str], None]
 ) -> dict[str, list[Candidate]]:
     """All students of a run by role, one for each seed."""
-    roles = {"student": teacher} | ({"baseline": None} if recipe.baseline else {})
+    roles: dict[str, Teacher | None] = {"student": teacher}
+    if recipe.baseline and teacher is not None:
+        roles["baseline"] = None
     found: dict[str, list[Candidate]] = {role: [] for role in roles}
     titles = {"student": "Student", "baseline": "The same student without a teacher"}
+    if teacher is None:
+        titles["student"] = "Network, on labels alone"
     for seed in recipe.seeds:
         for role, teaches in roles.items():
             of_seed = f", seed {seed}" if len(recipe.seeds) > 1 else ""
             say(titles[role] + of_seed)
             out = seed_folder(job, seed)
             with job.folder.stage(role):
-                model = get_student(job, recipe, teaches, seed, out)
+                model = get_student(job, recipe, teaches, seed, out, role)
                 found[role].append(judging.candidate(job, seed, [model]))
     for role, candidates in found.items():
         chosen = seed_folder(job, judging.best(candidates).seed)
-        for name in (student_file(role == "student"), f"history_{role}.csv"):
+        for name in (student_file(role), f"history_{role}.csv"):
             copy_whole(chosen / name, job.folder / name)
     return found
 

@@ -173,8 +173,9 @@ def _ledger_of(path: Path) -> dict[str, Any]:
 def _check_same(path: Path, recipe: Recipe, ledger: dict[str, Any]) -> None:
     there, wanted = load_recipe(path).get_config(), recipe.get_config()
     # Options such as tensorboard leave the weights as they are.
-    free = TrainingOptions.free_names() | {"description", "tiny", "audit", "external"}
-    open_yet = ("tiny.", "export.")
+    free = TrainingOptions.free_names() | {"description", "audit", "external"}
+    free |= {"tiny", "without_data", "heat_maps"}
+    open_yet = ("tiny.", "without_data.", "export.")
     # A teacher that was trained alone takes any student.
     if not _STUDENT_STAGES & set(ledger["stages"]):
         open_yet += _OF_STUDENTS

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from kerakd import report
-from kerakd.explain.asking import methods_for
+from kerakd.data import ImageBatches
+from kerakd.evaluation.classification import class_logits, probabilities
+from kerakd.explain.asking import explain_many, methods_for
 from kerakd.explain.names import SHARED
 from kerakd.recipe import Recipe
+from kerakd.report.attention import plot_model
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
 from kerakd.run.teachers import Teacher
@@ -18,7 +21,7 @@ _ROWS = 4
 def write_pages(
     job: Job,
     recipe: Recipe,
-    teacher: Teacher,
+    teacher: Teacher | None,
     student: Candidate,
     logits: Mapping[str, np.ndarray],
 ) -> None:
@@ -27,11 +30,26 @@ def write_pages(
     Args:
         job: The run.
         recipe: As it was run, after a sweep.
-        teacher: The teacher.
+        teacher: The teacher, if the run has one.
         student: The student that was chosen.
         logits: By model, on the test set.
     """
     report.draw_figures(job.folder.path, job.samples)
+    if teacher is not None:
+        _draw_comparison(job, recipe, teacher, student, logits)
+    if recipe.heat_maps:
+        _draw_heat_maps(job, recipe, student, logits["student"])
+    report.write_report(job.folder.path)
+    report.write_model_card(job.folder.path)
+
+
+def _draw_comparison(
+    job: Job,
+    recipe: Recipe,
+    teacher: Teacher,
+    student: Candidate,
+    logits: Mapping[str, np.ndarray],
+) -> None:
     temperature = recipe.distillation.temperature
     report.visualize_classification_kd(
         teacher.models,
@@ -48,8 +66,45 @@ def write_pages(
             m for m in methods_for([*teacher.models, student.models[0]]) if m in SHARED
         ],
     )
-    report.write_report(job.folder.path)
-    report.write_model_card(job.folder.path)
+
+
+def _draw_heat_maps(
+    job: Job, recipe: Recipe, student: Candidate, logits: np.ndarray
+) -> None:
+    """One test image of each class, by every method that the recipe names."""
+    test = job.samples.subset("test")
+    rows = rows_by_class(test.labels, logits)
+    labels, model = test.labels[rows], student.models[0]
+    height, width, channels = student.shape
+    pictures = ImageBatches(test.take(rows), (height, width), channels=channels)
+    pixels = np.concatenate([np.asarray(x) for x, _ in pictures.dataset()])
+    chances = probabilities(logits[rows])
+    found = explain_many(model, pixels, recipe.heat_maps, labels)
+    plot_model(
+        pixels,
+        [
+            (job.class_names[label], job.class_names[row.argmax()], float(row.max()))
+            for label, row in zip(labels, chances, strict=True)
+        ],
+        {method: one.maps for method, one in found.items()},
+        job.folder / "figures" / "heat_maps.png",
+    )
+
+
+def rows_by_class(labels: np.ndarray, logits: np.ndarray) -> list[int]:
+    """A row of each class: the middle one of those named rightly, if there are any.
+
+    Args:
+        labels: Class indices `(N,)`.
+        logits: `(N, classes)`.
+    """
+    right = class_logits(logits).argmax(axis=1) == labels
+    found = []
+    for label in np.unique(labels):
+        rows = np.flatnonzero((labels == label) & right)
+        rows = rows if len(rows) else np.flatnonzero(labels == label)
+        found.append(int(rows[len(rows) // 2]))
+    return found
 
 
 def telling_rows(

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,19 @@ from kerakd.data import (
     save_splits,
     split,
 )
-from kerakd.data.phantom import PATIENT_PATTERN, write_phantom
+from kerakd.data.phantom import (
+    PATIENT_PATTERN,
+    write_phantom,
+    write_phantom_volumes,
+)
 from kerakd.data.remarks import remarks
 from kerakd.errors import DataError, RecipeError, nearest
 from kerakd.recipe import Recipe
+from kerakd.run.auditing import clusters_of
 from kerakd.run.folder import Folder
 
 PHANTOM = "phantom"
+_MANY_TIMES = 5  # images audited for each that a split of a trial may hold
 
 
 def prepare_samples(
@@ -28,6 +35,8 @@ def prepare_samples(
     folder: Folder,
     data: str | os.PathLike | None,
     splits: str | os.PathLike | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    verbose: int | str = "auto",
 ) -> Samples:
     """The samples of a recipe with their splits; taken up where a run has them.
 
@@ -38,22 +47,38 @@ def prepare_samples(
         data: The folder of `--data`.
         splits: A file that says which sample is in which split; by default that of the
             recipe, and without one they are drawn.
+        say: Is told what is done.
+        verbose: 0 shows no progress.
 
     Raises:
         DataError: The images cannot be found, read, or split.
     """
     section = recipe.data
     if folder.finished("data"):
-        root = _root(recipe, folder, data)
+        root = source_of(recipe, folder, data)
         return Samples.load(folder / "samples.csv", root=root)
     samples = read_samples(recipe, folder, data)
     splits = splits or section.splits
     if splits is not None:
         samples = load_splits(samples, splits)
     else:
-        samples = split(
-            samples, validation=section.validation, test=section.test, seed=recipe.seed
+        clusters = None
+        if section.copies_together:
+            if section.limit is not None:
+                # A trial does not wait for the audit of images that it will not use.
+                samples = limit(samples, _MANY_TIMES * section.limit, recipe.seed)
+            clusters = clusters_of(recipe, folder, samples, say, verbose)
+        divided = split(
+            samples,
+            validation=section.validation,
+            test=section.test,
+            seed=recipe.seed,
+            clusters=clusters,
         )
+        # The groups stay what they were: clusters are told apart from patients.
+        where = zip(divided.ids.tolist(), divided.table["split"], strict=True)
+        kept = {key: divided.notes[key] for key in ("split", "official_splits")}
+        samples = samples.with_splits(dict(where)).with_notes(**kept)
     if section.limit is not None:
         samples = limit(samples, section.limit, recipe.seed)
     _check_complete(samples, samples.root)
@@ -76,7 +101,7 @@ def read_samples(
     section = recipe.data
     phantom = section.source == PHANTOM
     return load_images(
-        _root(recipe, folder, data),
+        source_of(recipe, folder, data),
         aliases=section.aliases,
         skip_bad=section.skip_bad,
         classes=section.classes,
@@ -106,21 +131,35 @@ def warnings_of(samples: Samples) -> list[str]:
     return lines
 
 
-def _root(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) -> Path:
+def source_of(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) -> Path:
+    """The folder of a recipe's images or cases; phantoms are made in the run's.
+
+    Args:
+        recipe: What is run.
+        folder: Where phantoms are made.
+        data: The folder of `--data`.
+
+    Raises:
+        DataError: There is no such folder.
+        RecipeError: Phantoms have no such option.
+    """
     if recipe.data.source != PHANTOM:
         return resolve(recipe.data.source, data)
+    segmented = recipe.task == "segmentation"
+    write = write_phantom_volumes if segmented else write_phantom
     known = [
         name
-        for name, parameter in inspect.signature(write_phantom).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and name != "progress"
+        for name in inspect.signature(write).parameters
+        if name not in ("folder", "progress")
     ]
     for key in recipe.data.phantom:
         if key not in known:
             raise RecipeError(
                 f"Unknown key 'data.phantom.{key}'. {nearest(key, known)}"
             )
+    defaults = {} if segmented else {"masks": False}
     # One that is there already, from a run that is resumed, is left as it is.
-    return write_phantom(folder / PHANTOM, **{"masks": False, **recipe.data.phantom})
+    return write(folder / PHANTOM, **{**defaults, **recipe.data.phantom})
 
 
 def _check_complete(samples: Samples, root: Path) -> None:

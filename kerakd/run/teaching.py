@@ -6,15 +6,17 @@ from pathlib import Path
 
 import keras
 
+from kerakd import models
+from kerakd.data import ImageBatches
 from kerakd.distillation import Distiller
 from kerakd.errors import ModelError
 from kerakd.files import make_folder, read_json
-from kerakd.recipe import Recipe
+from kerakd.recipe import NetworkSection, Recipe, TeacherSection
 from kerakd.run import networks
 from kerakd.run.caching import check_cacheable, get_cache, is_cached
 from kerakd.run.exporting import check_modes
 from kerakd.run.folder import copy_whole
-from kerakd.run.job import Job
+from kerakd.run.job import Job, Shape
 from kerakd.run.losses import build_losses
 from kerakd.run.teachers import Teacher
 from kerakd.training import deterministic, train_student, train_teacher
@@ -33,6 +35,11 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
     """
     recipe = job.recipe
     check_modes(recipe.export.modes, len(job.samples.subset("train")))
+    if recipe.teacher is None:
+        for one in [recipe, *variants]:
+            _new_student(job, one)
+        keras.backend.clear_session()
+        return
     if recipe.teacher.files:
         loaded = networks.load_teachers(
             recipe.teacher, job.class_names, job.places, recipe.data.channels
@@ -58,31 +65,31 @@ def rehearse(job: Job, variants: Sequence[Recipe] = ()) -> None:
 
 
 def get_teacher(job: Job) -> Teacher:
-    """The teacher of a run: loaded from its files, or trained."""
+    """The teacher of a run that has one: loaded from its files, or trained."""
     recipe, section = job.recipe, job.recipe.teacher
     count = len(section.files) or section.members
     names = ["teacher"] if count == 1 else [f"teacher_{i}" for i in range(count)]
     files = [job.folder / f"{name}.keras" for name in names]
     if section.files and all(file.is_file() for file in files):
         # The copies: the originals may have changed or gone since.
-        models = [networks.load_network(file) for file in files]
-        title = ", ".join(dict.fromkeys(model.name for model in models))
+        members = [networks.load_network(file) for file in files]
+        title = ", ".join(dict.fromkeys(model.name for model in members))
     elif section.files:
         loaded = networks.load_teachers(
             section, job.class_names, job.places, recipe.data.channels
         )
         for (_, source), file in zip(loaded, files, strict=True):
             copy_whole(source, file)
-        models = [model for model, _ in loaded]
-        title = ", ".join(dict.fromkeys(model.name for model in models))
+        members = [model for model, _ in loaded]
+        title = ", ".join(dict.fromkeys(model.name for model in members))
     else:
-        models = [
+        members = [
             _train_teacher(job, name, file, recipe.seed + index)
             for index, (name, file) in enumerate(zip(names, files, strict=True))
         ]
         shape = networks.shape_of(section, recipe.data.channels)
         title = networks.describe_network(section, shape)
-    return Teacher(models, files, f"{count} x {title}" if count > 1 else title)
+    return Teacher(members, files, f"{count} x {title}" if count > 1 else title)
 
 
 def _train_teacher(job: Job, name: str, file: Path, seed: int) -> keras.Model:
@@ -92,9 +99,12 @@ def _train_teacher(job: Job, name: str, file: Path, seed: int) -> keras.Model:
     deterministic(seed)
     model = _new_teacher(job)
     shape = networks.shape_of(section, job.recipe.data.channels)
+    pictures = job.training(job.recipe, shape, section.training.batch_size, seed)
+    if section.head_epochs:
+        _train_head(job, model, section, pictures, job.folder.path, name)
     train_teacher(
         model,
-        job.training(job.recipe, shape, section.training.batch_size, seed),
+        pictures,
         job.pictures("validation", shape),
         options=section.training,
         out=job.folder.path,
@@ -105,12 +115,45 @@ def _train_teacher(job: Job, name: str, file: Path, seed: int) -> keras.Model:
     return _finish(model, file, name)
 
 
+def _train_head(
+    job: Job,
+    model: keras.Model,
+    section: NetworkSection | TeacherSection,
+    pictures: ImageBatches,
+    out: Path,
+    name: str,
+) -> None:
+    """Let the last layers learn first, behind a backbone that stays as it was.
+
+    A new head gives random gradients; they would undo what the backbone knows before
+    the head knows anything.
+    """
+    models.freeze_backbone(model)
+    train_teacher(
+        model,
+        pictures,
+        job.pictures("validation", tuple(model.input_shape[1:])),
+        options=section.training.replace(
+            epochs=section.head_epochs,
+            schedule="constant",
+            warmup_epochs=0,
+            early_stopping=None,
+        ),
+        out=out,
+        resume=job.folder.resuming,
+        name=f"{name}_head",
+        verbose=job.verbose,
+    )
+    models.unfreeze(model)
+
+
 def get_student(
     job: Job,
     recipe: Recipe,
     teacher: Teacher | None,
     seed: int,
     out: Path,
+    role: str = "student",
 ) -> keras.Model:
     """A student trained in `out`: distilled, or on labels alone without a teacher.
 
@@ -119,31 +162,37 @@ def get_student(
     Args:
         job: The run.
         recipe: That of the run, or a variant of a sweep.
-        teacher: Who teaches; None for the baseline.
+        teacher: Who teaches; None for the baseline, and where the run has none.
         seed: Of initial weights, dropout, order and augmentation.
         out: Where its files go.
+        role: `student` or `baseline`.
     """
-    name = "baseline" if teacher is None else "student"
-    file = out / student_file(teacher is not None)
+    file = out / student_file(role)
     if file.is_file():
         return networks.load_network(file)
     make_folder(out)
     section = recipe.student
     shape = networks.shape_of(section, recipe.data.channels)
     cached = teacher is not None and is_cached(recipe)
-    pictures = job.training(
-        recipe,
-        shape,
-        section.training.batch_size,
-        seed,
-        None if teacher is None or cached else teacher.shape,
-        # The baseline too: what is compared is the teacher, not the pictures.
-        recipe.distillation.views,
-    )
+
+    def training(seen_by_teacher: Shape | None = None) -> ImageBatches:
+        return job.training(
+            recipe,
+            shape,
+            section.training.batch_size,
+            seed,
+            seen_by_teacher,
+            # The baseline too: what is compared is the teacher, not the pictures.
+            recipe.distillation.views,
+        )
+
+    pictures = training(None if teacher is None or cached else teacher.shape)
     if cached:
         pictures = get_cache(job, recipe, teacher).batches(pictures)
     deterministic(seed)
     model = _new_student(job, recipe)
+    if section.head_epochs:
+        _train_head(job, model, section, training(), out, role)
     distillation = {}
     if teacher is not None:
         losses, weights = build_losses(recipe.distillation)
@@ -162,22 +211,23 @@ def get_student(
         options=section.training,
         out=out,
         resume=job.folder.resuming,
-        name=name,
+        name=role,
         verbose=job.verbose,
         **distillation,
     )
-    return _finish(model, file, name)
+    return _finish(model, file, role)
 
 
-def student_file(distilled: bool) -> str:
+def student_file(role: str) -> str:
     """Name of a student's file."""
-    return "student.keras" if distilled else "student_baseline.keras"
+    return "student.keras" if role == "student" else "student_baseline.keras"
 
 
 def _finish(model: keras.Model, file: Path, name: str) -> keras.Model:
     networks.save_network(model, file)
     # From here on the model's own file says that this training is done.
-    shutil.rmtree(file.parent / "checkpoints" / name, ignore_errors=True)
+    for done in (name, f"{name}_head"):
+        shutil.rmtree(file.parent / "checkpoints" / done, ignore_errors=True)
     if (file.parent / "checkpoints").is_dir() and not any(
         (file.parent / "checkpoints").iterdir()
     ):

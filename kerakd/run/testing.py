@@ -32,8 +32,8 @@ def test_all(
     job: Job,
     recipe: Recipe,
     metrics: dict[str, Any],
-    teacher: Teacher,
-    taught: Candidate,
+    teacher: Teacher | None,
+    taught: Candidate | None,
     students: Mapping[str, list[Candidate]],
 ) -> Logits:
     """Touch the test set: metrics of every model, `predictions.csv`.
@@ -42,17 +42,19 @@ def test_all(
         job: The run.
         recipe: As it was run, after a sweep.
         metrics: What `metrics.json` will hold; filled here.
-        teacher: The teacher.
-        taught: The teacher, judged on validation.
+        teacher: The teacher, if the run has one.
+        taught: The same, judged on validation.
         students: Candidates by role, one for each seed.
 
     Returns:
         The logits of each model on the test images.
     """
     known = metrics["models"]
-    logits = {"teacher": judging.logits_of(job, teacher.models, "test", teacher.shape)}
-    validation = {"teacher": taught.logits}
-    spreads = {}
+    logits, validation, spreads = {}, {}, {}
+    if teacher is not None:
+        shape = teacher.shape
+        logits["teacher"] = judging.logits_of(job, teacher.models, "test", shape)
+        validation["teacher"] = taught.logits
     for role, candidates in students.items():
         said = {
             c.seed: judging.logits_of(job, c.models, "test", c.shape)
@@ -79,17 +81,20 @@ def test_all(
     metrics["comparisons"] = by_line(
         job, lambda rows: compare_all(*_rows(job, logits, rows))
     )
-    metrics["fidelity"] = by_line(job, lambda rows: _fidelity(job, logits, rows))
-    metrics["distillation"] = {
-        "student_loss_weight": recipe.distillation.student_loss_weight,
-        "temperature": recipe.distillation.temperature,
-        "losses": recipe.distillation.losses,
-        "agreement_with_teacher": {
-            role: judging.agreement(logits[role], logits["teacher"])
-            for role in students
-        },
-        **judging.whether_it_helped(spreads.get("student"), spreads.get("baseline")),
-    }
+    if teacher is not None:
+        metrics["fidelity"] = by_line(job, lambda rows: _fidelity(job, logits, rows))
+        metrics["distillation"] = {
+            "student_loss_weight": recipe.distillation.student_loss_weight,
+            "temperature": recipe.distillation.temperature,
+            "losses": recipe.distillation.losses,
+            "agreement_with_teacher": {
+                role: judging.agreement(logits[role], logits["teacher"])
+                for role in students
+            },
+            **judging.whether_it_helped(
+                spreads.get("student"), spreads.get("baseline")
+            ),
+        }
     test = job.samples.subset("test")
     write_predictions(
         job.folder / "predictions.csv",
@@ -183,11 +188,13 @@ def calibrate(
 def runners(
     job: Job,
     metrics: Mapping[str, Any],
-    teacher: Teacher,
+    teacher: Teacher | None,
     students: Mapping[str, list[Candidate]],
 ) -> dict[str, tuple[list[Any], Any]]:
     """Every model of a run as its members, and what they see."""
-    found = {"teacher": (teacher.models, teacher.shape)}
+    found = {}
+    if teacher is not None:
+        found["teacher"] = (teacher.models, teacher.shape)
     for role, candidates in students.items():
         chosen = judging.best(candidates)
         found[role] = (chosen.models, chosen.shape)

@@ -5,12 +5,13 @@ import os
 
 import numpy as np
 
-from kerakd.data import load_splits, resolve, save_splits
+from kerakd.data import load_splits, save_splits
 from kerakd.data.volumes.store import SliceStore
 from kerakd.data.volumes.table import NO_TRUTH, Volumes, load_volumes
 from kerakd.errors import DataError, RecipeError
 from kerakd.recipe import Recipe
 from kerakd.run.folder import Folder
+from kerakd.run.samples import source_of
 
 _SPLITS = ("train", "validation", "test")
 _MANY_TIMES = 5  # cases read for each that a split of a trial may hold
@@ -26,7 +27,7 @@ def prepare_cases(
     """
     section, volumes = recipe.data, recipe.volumes
     found = load_volumes(
-        resolve(section.source, data),
+        source_of(recipe, folder, data),
         modalities=volumes.modalities,
         scheme=volumes.scheme,
         skip_bad_cases=section.skip_bad,

@@ -17,6 +17,7 @@ from kerakd.recipe import Recipe
 from kerakd.run import surroundings
 from kerakd.run.exporting import check_modes
 from kerakd.run.folder import Folder, copy_whole
+from kerakd.run.samples import PHANTOM
 from kerakd.run.segmentation.caching import size_of
 from kerakd.run.segmentation.cases import prepare_cases, slices_of
 from kerakd.run.segmentation.exporting import (
@@ -35,6 +36,10 @@ from kerakd.run.segmentation.networks import Trainer
 from kerakd.run.segmentation.pages import write_pages
 from kerakd.run.timing import milliseconds_per_image
 
+_PHANTOM = (
+    "The cases are phantoms drawn by a program: these figures show that the machinery "
+    "works and say nothing about patients."
+)
 _ROLES = {"student": "Student", "baseline": "The same student without a teacher"}
 
 
@@ -239,7 +244,9 @@ def _frame(
     recipe: Recipe, volumes: Volumes, slices: int, command: str | None
 ) -> dict[str, Any]:
     table = volumes.samples.table
-    warnings = volumes.remarks
+    warnings, phantom = volumes.remarks, recipe.data.source == PHANTOM
+    if phantom:
+        warnings = [_PHANTOM, *warnings]
     if recipe.data.limit is not None:
         warnings = [
             *warnings,
@@ -250,7 +257,7 @@ def _frame(
         "kerakd": kerakd.__version__,
         "name": recipe.name,
         "task": recipe.task,
-        "phantom": False,
+        "phantom": phantom,
         "seed": recipe.seed,
         "seeds": recipe.seeds,
         "class_names": list(TARGETS[recipe.volumes.target][0]),
