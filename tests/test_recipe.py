@@ -248,6 +248,38 @@ def test_tiny_fits_any_schedule():
     assert recipe.teacher.training.epochs == 1
 
 
+def test_without_data_tiny_takes_phantoms_and_no_published_weights():
+    recipe = page(
+        teacher__weights="imagenet",
+        student__weights="imagenet",
+        external=[{"source": "elsewhere"}],
+        tiny={"data": {"limit": 3}},
+        without_data={"data": {"classes": ["glioma", "notumor"]}},
+    )
+    trial = recipe_from(recipe, tiny=True, with_data=False)
+    assert trial.data.source == "phantom" and trial.data.limit == 3
+    assert trial.data.classes == ["glioma", "notumor"]
+    assert trial.teacher.weights is None and trial.student.weights is None
+    assert trial.external == []
+    given = recipe_from(recipe, tiny=True)
+    assert given.data.source == "mri" and given.data.classes is None
+    assert given.teacher.weights == given.student.weights == "imagenet"
+    # Only `--tiny` may take phantoms in place of data that are not there.
+    assert recipe_from(recipe, with_data=False).data.source == "mri"
+
+
+def test_without_data_a_tiny_segmentation_takes_phantom_cases():
+    trial = recipe_from(page(task="segmentation"), tiny=True, with_data=False)
+    assert "shape" in trial.data.phantom
+
+
+def test_tiny_changes_nothing_of_a_teacher_that_is_not_there():
+    alone = page(tiny={"teacher": {"image_size": 32}})
+    del alone["teacher"]
+    for given in (True, False):
+        assert recipe_from(alone, tiny=True, with_data=given).teacher is None
+
+
 def test_a_mistake_in_what_tiny_says_is_told():
     with pytest.raises(RecipeError, match=r"\(tiny\): unknown key 'data\.limt'"):
         recipe_from(page(tiny={"data": {"limt": 3}}), tiny=True)
@@ -271,6 +303,51 @@ def test_images_from_elsewhere_come_from_the_page_and_the_command(tmp_path):
     assert more.external[0].classes == {"yes": ["a", "b"], "no": "c"}
     path = save_recipe(more, tmp_path / "recipe.yaml")
     assert load_recipe(path) == more
+
+
+# Networks without a teacher, weights the other way round ---------------------------
+
+
+def test_a_recipe_may_do_without_a_teacher():
+    alone = page()
+    del alone["teacher"]
+    assert recipe_from(alone).teacher is None
+    with pytest.raises(RecipeError, match="`distillation` says how a teacher teaches"):
+        recipe_from(alone | {"distillation": {"temperature": 2}})
+    with pytest.raises(RecipeError, match="needs a `teacher`"):
+        recipe_from(alone | {"task": "segmentation"})
+
+
+def test_the_weight_of_the_teacher_is_the_weight_of_the_labels_turned_round(tmp_path):
+    recipe = recipe_from(page(distillation__teacher_loss_weight=0.7))
+    assert recipe.distillation.student_loss_weight == 0.3
+    assert recipe_from(page()).distillation.student_loss_weight == 0.5
+    assert load_recipe(save_recipe(recipe, tmp_path / "recipe.yaml")) == recipe
+    text = refusal(
+        distillation={"student_loss_weight": 0.5, "teacher_loss_weight": 0.5}
+    )
+    assert "one number said in two ways" in text
+    assert "from 0 to 1" in refusal(distillation__teacher_loss_weight=1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"heat_maps": ["gradcam"]}, "`heat_maps` belongs to"),
+        ({"student__head_epochs": 1}, "`student.head_epochs` belongs to"),
+        ({"teacher__head_epochs": 1}, "`teacher.head_epochs` belongs to"),
+        ({"data__copies_together": True}, "`data.copies_together` belongs to"),
+    ],
+)
+def test_what_only_images_have_is_refused_for_volumes(changes, reason):
+    assert reason in refusal(task="segmentation", **changes)
+
+
+def test_what_cannot_go_together_is_refused():
+    assert "needs the audit" in refusal(data__copies_together=True, data__audit=False)
+    text = refusal(teacher__model=None, teacher__file="t.h5", teacher__head_epochs=2)
+    assert "no `head_epochs`" in text
+    assert "gradcam_plus_plus" in refusal(heat_maps=["gradcam_plusplus"])
 
 
 # Sweeps ---------------------------------------------------------------------------

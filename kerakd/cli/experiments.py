@@ -1,11 +1,12 @@
 """`kerakd run`, `train-teacher`, `distill` and `demo`: recipes carried out."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kerakd.cli import cases, common
+from kerakd.cli import cases, common, several
 from kerakd.cli.errors import resume_hint
 
 _PANEL = "Experiments"
@@ -30,8 +31,19 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    recipe: RecipePath,
-    out: Out = None,
+    recipe: Annotated[
+        list[Path],
+        typer.Argument(help="YAML pages, see `experiments/`; several run in turn."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="RUN",
+            help="The run folder; new or empty. Default: `runs/` and the recipe's "
+            "name. For several recipes the folder of their run folders.",
+        ),
+    ] = None,
     data: common.Data = None,
     resume: common.Resume = False,
     tiny: common.Tiny = False,
@@ -84,31 +96,42 @@ def run(
 ) -> None:
     """Carry out a recipe: teacher, student, test, export, report.
 
+    With --tiny and without data, phantoms drawn by a program stand in for the images.
+    Of several recipes each has its own folder, and one that fails stops no other.
+
     \b
     Examples:
       kerakd run experiments/brain_tumor_mri_cpu.yaml --data data --out runs/mri
       kerakd run RECIPE --tiny --set seed=1
+      kerakd run experiments/*.yaml --tiny --out runs/trial
       kerakd run RECIPE --out runs/t --sweep temperature=2,4,8
       kerakd run RECIPE --out runs/mri --resume
       kerakd run RECIPE --out runs/folds --folds 5
       kerakd run RECIPE --splits splits/splits.json --external other-hospital
     """
     from kerakd.errors import RecipeError
-    from kerakd.recipe import load_recipe, with_external
+    from kerakd.recipe import with_external
     from kerakd.recipe.overrides import parse_sweep
 
     settings = list(settings or ())
     if skip_bad_cases:
         settings.append("data.skip_bad=true")
-    loaded = load_recipe(recipe, settings=settings, tiny=tiny)
-    loaded = with_external(loaded, external or ())
+    # All pages are read before the first is run: a mistake shows at once.
+    loaded = {
+        page: with_external(_load(page, settings, tiny, data), external or ())
+        for page in recipe
+    }
     sweeps = [parse_sweep(text) for text in sweep or ()]
     options: dict[str, Any] = {"sweeps": sweeps, "splits": splits}
     if folds is not None:
         if sweeps or splits:
             raise RecipeError("--folds goes with neither --sweep nor --splits.")
         options = {"folds": folds}
-    _carry_out(loaded, recipe, out, data, weights, resume, quiet, json, **options)
+    if len(loaded) > 1:
+        several.in_turn(loaded, out, data, weights, resume, quiet, json, **options)
+        return
+    ((page, one),) = loaded.items()
+    _carry_out(one, page, out, data, weights, resume, quiet, json, **options)
 
 
 def train_teacher(
@@ -129,9 +152,7 @@ def train_teacher(
       kerakd train-teacher RECIPE --data data --out runs/mri
       kerakd distill RECIPE --data data --out runs/mri
     """
-    from kerakd.recipe import load_recipe
-
-    loaded = load_recipe(recipe, settings=settings or (), tiny=tiny)
+    loaded = _load(recipe, settings, tiny, data)
     _carry_out(
         loaded, recipe, out, data, weights, resume, quiet, json, teacher_only=True
     )
@@ -173,17 +194,19 @@ def distill(
       kerakd distill RECIPE --teacher big.keras --cache cache --out runs/small
     """
     from kerakd.errors import RecipeError
-    from kerakd.recipe import load_recipe
     from kerakd.run.folder import holds_teacher
 
     if cache is not None:
         from kerakd.distillation.cache.folder import views_of
 
         settings = [*(settings or ()), f"distillation.views={views_of(cache)}"]
-    loaded = load_recipe(
-        recipe, settings=settings or (), tiny=tiny, teacher_files=teacher or ()
-    )
+    loaded = _load(recipe, settings, tiny, data, teacher)
     folder = out or _default_out(recipe)
+    if loaded.teacher is None:
+        raise RecipeError(
+            f"{recipe} has no teacher; give the file of one with --teacher, or carry "
+            "the recipe out with `kerakd run`."
+        )
     if not loaded.teacher.file:
         if not holds_teacher(folder):
             raise RecipeError(
@@ -216,6 +239,26 @@ def demo(
     page = files("kerakd") / "demo.yaml"
     loaded = load_recipe(str(page), settings=settings or ())
     _carry_out(loaded, None, out, None, None, resume, quiet, json)
+
+
+def _load(
+    page: Path,
+    settings: list[str] | None,
+    tiny: bool,
+    data: Path | None,
+    teachers: list[Path] | None = None,
+) -> Any:
+    from kerakd.data.sources import DATA_VARIABLE
+    from kerakd.recipe import load_recipe
+
+    given = data is not None or bool(os.environ.get(DATA_VARIABLE))
+    return load_recipe(
+        page,
+        settings=settings or (),
+        tiny=tiny,
+        teacher_files=teachers or (),
+        with_data=given,
+    )
 
 
 def _carry_out(

@@ -9,6 +9,7 @@ _NAMES = {
     "judge_again": "kerakd.run.again",
     "run_folds": "kerakd.run.cross",
     "run_recipe": "kerakd.run.experiment",
+    "run_several": "kerakd.run.several",
 }
 
 __all__ = list(_NAMES)

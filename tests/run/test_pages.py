@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerakd.run.pages import telling_rows
+from kerakd.run.pages import rows_by_class, telling_rows
 
 
 def logits(answers):
@@ -28,3 +28,10 @@ def test_where_all_is_right_each_class_is_shown():
 
 def test_a_single_picture_is_enough():
     assert telling_rows(np.array([1]), logits([1]), logits([0])) == [0]
+
+
+def test_each_class_is_explained_on_a_picture_that_is_named_rightly_if_there_is_one():
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    rows = rows_by_class(labels, logits([1, 1, 0, 1, 1, 0]))
+    # The only right one of class 0; of two right ones the later; 2 is never right.
+    assert rows == [2, 4, 5]
