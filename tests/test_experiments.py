@@ -164,7 +164,7 @@ def test_the_quantised_file_loads_and_answers_as_the_run_says(trial):
     chances = said.probabilities("student_dynamic")[:5]
     for answer, row in zip(answers, chances, strict=True):
         assert answer.class_name == said.class_names[row.argmax()]
-    assert LiteRTModel(small).class_names == list(said.class_names)
+    assert list(LiteRTModel(small).class_names) == list(said.class_names)
 
 
 # All of them ------------------------------------------------------------------------

@@ -253,6 +253,7 @@ def test_without_data_tiny_takes_phantoms_and_no_published_weights():
         teacher__weights="imagenet",
         student__weights="imagenet",
         external=[{"source": "elsewhere"}],
+        data__test=0.2,
         tiny={"data": {"limit": 3}},
         without_data={"data": {"classes": ["glioma", "notumor"]}},
     )
@@ -260,7 +261,8 @@ def test_without_data_tiny_takes_phantoms_and_no_published_weights():
     assert trial.data.source == "phantom" and trial.data.limit == 3
     assert trial.data.classes == ["glioma", "notumor"]
     assert trial.teacher.weights is None and trial.student.weights is None
-    assert trial.external == []
+    # The folders of the phantoms are training and test already.
+    assert trial.external == [] and trial.data.test is None
     given = recipe_from(recipe, tiny=True)
     assert given.data.source == "mri" and given.data.classes is None
     assert given.teacher.weights == given.student.weights == "imagenet"
@@ -269,8 +271,9 @@ def test_without_data_tiny_takes_phantoms_and_no_published_weights():
 
 
 def test_without_data_a_tiny_segmentation_takes_phantom_cases():
-    trial = recipe_from(page(task="segmentation"), tiny=True, with_data=False)
-    assert "shape" in trial.data.phantom
+    recipe = page(task="segmentation", data__test=0.2)
+    trial = recipe_from(recipe, tiny=True, with_data=False)
+    assert "shape" in trial.data.phantom and trial.data.test == 0.2
 
 
 def test_tiny_changes_nothing_of_a_teacher_that_is_not_there():

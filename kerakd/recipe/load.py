@@ -28,10 +28,16 @@ _STAND_IN: dict[str, Any] = {
     "teacher": {"weights": None},
     "student": {"weights": None},
 }
-_PHANTOMS = {
-    "classification": {"patients": 48, "slices_per_patient": 2, "size": 80},
+_PHANTOMS: dict[str, dict[str, Any]] = {
+    # The pictures come in folders of training and test.
+    "classification": {
+        "test": None,
+        "phantom": {"patients": 48, "slices_per_patient": 2, "size": 80},
+    },
     # Few and thick slices.
-    "segmentation": {"patients": 6, "shape": [48, 48, 16], "spacing": 4.0},
+    "segmentation": {
+        "phantom": {"patients": 6, "shape": [48, 48, 16], "spacing": 4.0},
+    },
 }
 
 
@@ -120,8 +126,7 @@ def _tiny(recipe: Recipe, page: Mapping[str, Any], with_data: bool) -> dict[str,
     phantom = recipe.data.source == "phantom"
     changes = [TINY, recipe.tiny]
     if not with_data and not phantom:
-        stand_in = {"data": {"phantom": _PHANTOMS[recipe.task]}}
-        changes[1:1] = [_STAND_IN, stand_in]
+        changes[1:1] = [_STAND_IN, {"data": _PHANTOMS[recipe.task]}]
         changes.append(recipe.without_data)
     trained = recipe.teacher is None or bool(recipe.teacher.files)
     for change in changes:

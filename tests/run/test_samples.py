@@ -8,11 +8,12 @@ import pytest
 from kerakd.data.phantom import write_phantom
 from kerakd.data.volumes.table import load_volumes
 from kerakd.errors import RecipeError
+from kerakd.recipe import recipe_from
 from kerakd.run.auditing import CLUSTERS, read_clusters
 from kerakd.run.folder import Folder
 from kerakd.run.leaks import Leaks
 from kerakd.run.samples import prepare_samples, source_of
-from tests.run.tiny import recipe
+from tests.run.tiny import page
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,17 @@ def flat(tmp_path_factory):
     return out
 
 
-def prepared(flat, place, **changes):
-    found = recipe(
-        **{"data__source": str(flat), "data__phantom": {}, "data__test": 0.25} | changes
-    )
+def recipe_of(task="classification", **data):
+    return recipe_from(page() | {"task": task, "data": data})
+
+
+def prepared(flat, place, **data):
+    found = recipe_of(source=str(flat), channels=1, test=0.25, **data)
     return prepare_samples(found, Folder.claim(place, found, False), None, verbose=0)
 
 
 def test_copies_stay_on_one_side_where_that_is_wanted(flat, tmp_path):
-    samples = prepared(flat, tmp_path / "run", data__copies_together=True)
+    samples = prepared(flat, tmp_path / "run", copies_together=True)
     clusters = read_clusters(tmp_path / "run" / CLUSTERS)
     table = samples.table.assign(cluster=[clusters[one] for one in samples.ids])
     assert (table.groupby("cluster").size() > 1).any()
@@ -63,20 +66,18 @@ def test_copies_are_torn_apart_where_it_is_not(flat, tmp_path):
 
 
 def test_a_trial_audits_only_what_it_may_use(flat, tmp_path):
-    prepared(flat, tmp_path / "run", data__copies_together=True, data__limit=1)
+    prepared(flat, tmp_path / "run", copies_together=True, limit=1)
     # Five of each class for the one that each split may hold.
     assert len(read_clusters(tmp_path / "run" / CLUSTERS)) == 10
 
 
 def test_phantom_cases_are_made_for_a_segmentation(tmp_path):
-    page = {
-        "task": "segmentation",
-        "data__phantom": {"patients": 2, "shape": [24, 24, 8], "spacing": 8.0},
-    }
-    found = recipe(**page)
+    options = {"patients": 2, "shape": [24, 24, 8], "spacing": 8.0}
+    found = recipe_of("segmentation", source="phantom", phantom=options)
     folder = Folder.claim(tmp_path / "run", found, False)
     cases = load_volumes(source_of(found, folder, None))
     assert len(cases.cases) == 2
-    wrong = recipe(**page | {"data__phantom": {"patients": 2, "size": 24}})
+    options = {"patients": 2, "size": 24}
+    wrong = recipe_of("segmentation", source="phantom", phantom=options)
     with pytest.raises(RecipeError, match=r"data\.phantom\.size"):
         source_of(wrong, folder, None)
