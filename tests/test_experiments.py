@@ -140,7 +140,9 @@ def test_a_recipe_without_a_teacher_leaves_a_whole_run_folder(trial):
     page = (run / "report.html").read_text()
     assert "trained on labels alone" in page
     assert "not in this run folder" not in page
-    assert "Teacher" not in (run / "model_card.md").read_text()
+    card = (run / "model_card.md").read_text()
+    assert "Teacher" not in card and "distilled" not in card
+    assert "| Network, LiteRT dynamic range |" in card
 
 
 def test_the_three_folders_are_its_three_splits(trial):

@@ -107,8 +107,10 @@ def show_table(
 def show_models(metrics: dict[str, Any]) -> None:
     """Print the table of a run's models."""
     from kerakd.report.models_table import HEADINGS, model_rows
+    from kerakd.report.style import named_for
 
-    show_table(HEADINGS, [row.cells for row in model_rows(metrics)])
+    with named_for(metrics):
+        show_table(HEADINGS, [row.cells for row in model_rows(metrics)])
 
 
 def write_figures(path: Path | None, value: Any) -> None:

@@ -11,6 +11,7 @@ from kerakd.report.models_table import markdown_table, seed_table
 from kerakd.report.numbers import decimal, duration, quantity, score, summary
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.story import NOT_A_DEVICE, PHANTOM, headline
+from kerakd.report.style import named_for, title
 
 
 def write_model_card(run_folder: str | os.PathLike) -> Path:
@@ -29,17 +30,18 @@ def write_model_card(run_folder: str | os.PathLike) -> Path:
         KerakdError: Its `metrics.json` is damaged, or the card cannot be written.
     """
     run = RunFolder.open(run_folder)
-    parts = [
-        f"# Model card: {text(run.name)}",
-        f"**{NOT_A_DEVICE}**",
-        _model(run),
-        _use(run),
-        _results(run),
-        _data(run),
-        _training(run),
-        _limits(run),
-        _again(run),
-    ]
+    with named_for(run.metrics):
+        parts = [
+            f"# Model card: {text(run.name)}",
+            f"**{NOT_A_DEVICE}**",
+            _model(run),
+            _use(run),
+            _results(run),
+            _data(run),
+            _training(run),
+            _limits(run),
+            _again(run),
+        ]
     return write_text(run.path / "model_card.md", "\n\n".join(parts) + "\n")
 
 
@@ -50,7 +52,7 @@ def _model(run: RunFolder) -> str:
     size = export.get("bytes")
     shape = " x ".join(map(str, student.get("input_shape") or ()))
     facts = {
-        "Student": student.get("title"),
+        title("student").partition(",")[0]: student.get("title"),
         "Teacher": run.models.get("teacher", {}).get("title"),
         "Parameters": quantity(student["parameters"])
         if student.get("parameters")
@@ -88,8 +90,8 @@ def _results(run: RunFolder) -> str:
         lines += ["Every seed:", table(headings, rows)]
     keys = ("precision", "recall", "specificity", "f1", "f2")
     for line, called in (
-        ("test", "The student, by class:"),
-        (CLEAN, "The student, by class, on test images without a copy in training:"),
+        ("test", "By class:"),
+        (CLEAN, "By class, on test images without a copy in training:"),
     ):
         test = run.models.get("student", {}).get(line) or {}
         per_class = test.get("per_class") or {}

@@ -15,7 +15,7 @@ from kerakd.report.gallery import plot_gallery
 from kerakd.report.lines import ALL, CLEAN
 from kerakd.report.reliability import plot_reliability
 from kerakd.report.run_folder import RunFolder
-from kerakd.report.style import in_order, title
+from kerakd.report.style import in_order, named_for, title
 
 if TYPE_CHECKING:
     from kerakd.data import Samples
@@ -42,6 +42,11 @@ def draw_figures(
         DataError: One of these files cannot be read.
     """
     run = RunFolder.open(run_folder)
+    with named_for(run.metrics):
+        return _draw(run, samples)
+
+
+def _draw(run: RunFolder, samples: "Samples | None") -> list[Path]:
     drawn = []
     histories = {model: _history(file) for model, file in run.histories.items()}
     histories = {model: table for model, table in histories.items() if len(table)}

@@ -8,7 +8,8 @@ from kerakd.files import write_text
 from kerakd.report.page import document, section
 from kerakd.report.run_folder import RunFolder
 from kerakd.report.sections import SECTIONS
-from kerakd.report.story import NOT_A_DEVICE, without_teacher
+from kerakd.report.story import NOT_A_DEVICE
+from kerakd.report.style import named_for, without_teacher
 
 
 def write_report(run_folder: str | os.PathLike) -> Path:
@@ -35,7 +36,8 @@ def write_report(run_folder: str | os.PathLike) -> Path:
     run = RunFolder.open(run_folder)
     sections, links = [], []
     for anchor, heading, make in SECTIONS:
-        inside = make(run)
+        with named_for(run.metrics):
+            inside = make(run)
         if inside:
             sections.append(section(anchor, heading, inside))
             links.append(f'<a href="#{anchor}">{escape(heading)}</a>')

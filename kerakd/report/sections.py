@@ -24,8 +24,8 @@ from kerakd.report.page import (
     table,
 )
 from kerakd.report.run_folder import RunFolder
-from kerakd.report.story import headline, without_teacher
-from kerakd.report.style import colour, percent, title
+from kerakd.report.story import headline
+from kerakd.report.style import colour, percent, title, without_teacher
 
 _SPLITS = ("train", "validation", "test")
 

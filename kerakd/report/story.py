@@ -5,7 +5,7 @@ from typing import Any
 
 from kerakd.report.lines import CLEAN, bounds, leaks
 from kerakd.report.numbers import interval, ratio
-from kerakd.report.style import percent
+from kerakd.report.style import percent, without_teacher
 
 NOT_A_DEVICE = "Research use only, not a medical device."
 PHANTOM = (
@@ -61,12 +61,6 @@ def headline(metrics: Mapping[str, Any]) -> list[str]:
     if sentences and metrics.get("phantom"):
         sentences.append(PHANTOM)
     return sentences
-
-
-def without_teacher(metrics: Mapping[str, Any]) -> bool:
-    """Whether a run has models and none of them is a teacher."""
-    models = metrics.get("models") or {}
-    return bool(models) and not any(name.startswith("teacher") for name in models)
 
 
 def _gain(student: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:

@@ -4,7 +4,9 @@ import io
 import os
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -30,8 +32,12 @@ TITLES = {
     "student": "Student, distilled",
     "baseline": "Student, no teacher",
     "student_float32": "Student, LiteRT float32",
+    "student_float16": "Student, LiteRT float16",
+    "student_dynamic": "Student, LiteRT dynamic range",
     "student_int8": "Student, LiteRT int8",
 }
+
+_alone: ContextVar[bool] = ContextVar("alone", default=False)
 
 INK = "#1A1A1A"
 MUTED = "#5A5A5A"
@@ -81,8 +87,30 @@ def colour(model: str) -> str:
     return _OTHERS[zlib.crc32(model.encode()) % len(_OTHERS)]
 
 
+def without_teacher(metrics: Mapping[str, Any]) -> bool:
+    """Whether a run has models and none of them is a teacher."""
+    models = metrics.get("models") or {}
+    return bool(models) and not any(name.startswith("teacher") for name in models)
+
+
+@contextmanager
+def named_for(metrics: Mapping[str, Any]) -> Iterator[None]:
+    """Within this, `title` names models as befits the run that these metrics are of.
+
+    Where nobody teaches, the student is a network like any other.
+    """
+    token = _alone.set(without_teacher(metrics))
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
 def title(model: str) -> str:
     """What a model is called where people read it."""
+    if _alone.get() and model.startswith("student"):
+        text = TITLES.get(model, model.replace("_", " "))
+        return re.sub("^Student(, distilled)?|^student", "Network", text)
     numbered = re.fullmatch(r"teacher_(\d+)", model)
     if numbered:
         return f"Teacher {int(numbered[1]) + 1}"

@@ -8,6 +8,7 @@ from kerakd.report.style import (
     COLOURS,
     colour,
     in_order,
+    named_for,
     percent,
     picture,
     plain,
@@ -49,6 +50,16 @@ def test_models_come_in_the_order_of_the_story():
 def test_titles():
     assert title("teacher_0") == "Teacher 1"
     assert title("student_pruned") == "student pruned"
+
+
+def test_where_nobody_teaches_the_student_is_a_network():
+    with named_for({"models": {"student": {}, "student_dynamic": {}}}):
+        assert title("student") == "Network"
+        assert title("student_dynamic") == "Network, LiteRT dynamic range"
+    for metrics in ({}, {"models": {"teacher_0": {}, "student": {}}}):
+        with named_for(metrics):
+            assert title("student") == "Student, distilled"
+    assert title("student") == "Student, distilled"
 
 
 @pytest.mark.parametrize(
