@@ -10,6 +10,7 @@ import kerakd
 from kerakd.cli import (
     benchmark,
     benchmark_files,
+    benchmark_scale,
     cache,
     compress,
     data,
@@ -64,6 +65,7 @@ compress.add_to(app)
 data.add_to(app)
 app.add_typer(cache.app, name="cache")
 benchmark_files.add_to(benchmark.app)
+benchmark_scale.add_to(benchmark.app)
 app.add_typer(benchmark.app, name="benchmark")
 
 

@@ -34,6 +34,13 @@ def build(
         str | None,
         typer.Option(help="`exact`, or `compact` for half the size. Default: recipe."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="The I-th of N parts alone, for N machines; `merge` joins them.",
+        ),
+    ] = None,
     json: common.Json = None,
 ) -> None:
     """Ask the teacher of a run about every training picture in every view.
@@ -44,14 +51,44 @@ def build(
     Examples:
       kerakd train-teacher RECIPE --data data --out runs/mri
       kerakd cache build runs/mri --data data --views 4 --out cache
+      kerakd cache build runs/mri --data data --shard 2/8 --out parts/2
       kerakd distill RECIPE --data data --teacher runs/mri/teacher.keras \\
         --cache cache --out runs/small
     """
     common.check_writable(json)
     common.load_tensorflow()
+    from kerakd.distillation.cache import shards
     from kerakd.run.caching import build_cache
 
-    described = build_cache(run, out, data=data, views=views, mode=mode)
+    part = None if shard is None else shards.parse(shard)
+    described = build_cache(run, out, data=data, views=views, mode=mode, shard=part)
+    _show(described)
+    common.write_figures(json, described)
+
+
+@app.command("merge")
+def merge(
+    parts: Annotated[
+        list[Path], typer.Argument(help="The folders of all shards, in any order.")
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="CACHE", help="The whole cache's folder.")
+    ],
+    json: common.Json = None,
+) -> None:
+    """Join the shards of a cache, and verify every number that is copied.
+
+    A shard that is missing, comes twice or is of another cache is refused by name.
+
+    \b
+    Examples:
+      kerakd cache merge parts/* --out cache
+    """
+    common.check_writable(json)
+    common.load_tensorflow()
+    from kerakd.distillation import TeacherCache
+
+    described = TeacherCache.merge(parts, out).describe()
     _show(described)
     common.write_figures(json, described)
 
@@ -106,7 +143,9 @@ def _show(described: dict[str, Any]) -> None:
     there, blocks = described["blocks"]
     shape = " x ".join(map(str, described["output_shape"]))
     layers = ", ".join(name for _, name in described["layers"]) or "none"
+    part = described.get("shard")
     rows = [
+        *([["Shard", f"{part['number']} of {part['of']}"]] if part else []),
         ["Folder", described["path"]],
         ["Samples x views", f"{described['samples']:,} x {described['views']}"],
         ["Batches there", f"{there} of {blocks}"],

@@ -45,17 +45,42 @@ Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on with the run in --out where it stopped."),
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(min=1, help="Spread training over so many GPUs of this machine."),
+]
+Strategy = Annotated[
+    str | None,
+    typer.Option(
+        help="How: `mirrored` (TensorFlow) or `data_parallel` (JAX). Default: the "
+        "backend's own, over all devices."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no training progress.")]
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow without what it logs meanwhile, and later on retracing."""
+    """Import Keras and TensorFlow without what it logs, and later on retracing.
+
+    Where Keras runs on JAX or PyTorch, TensorFlow is left alone.
+    """
     from kerakd.compress.silence import quiet
 
     with quiet():
-        import keras  # noqa: F401
+        import keras
+
+        if keras.backend.backend() != "tensorflow":
+            return
         import tensorflow as tf
     tf.get_logger().setLevel("ERROR")
+
+
+def require_tensorflow() -> None:
+    """`load_tensorflow`, for commands that nothing else can carry out."""
+    from kerakd.compress.needs import require_tensorflow
+
+    load_tensorflow()
+    require_tensorflow()
 
 
 def verbosity(quiet: bool) -> int:

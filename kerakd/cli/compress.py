@@ -83,7 +83,7 @@ def compress(
       kerakd compress runs/mri --prune 0.8
     """
     common.check_writable(json)
-    common.load_tensorflow()
+    common.require_tensorflow()
     if aware or prune is not None or cluster is not None:
         figures = _learn_on(
             run, aware, prune, cluster, data, on, teacher, epochs, learning_rate

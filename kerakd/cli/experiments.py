@@ -1,5 +1,6 @@
 """`kerakd run`, `train-teacher`, `distill` and `demo`: recipes carried out."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -91,6 +92,8 @@ def run(
     ] = False,
     settings: common.Settings = None,
     weights: common.Weights = None,
+    devices: common.Devices = None,
+    strategy: common.Strategy = None,
     quiet: common.Quiet = False,
     json: common.Json = None,
 ) -> None:
@@ -106,6 +109,7 @@ def run(
       kerakd run experiments/*.yaml --tiny --out runs/trial
       kerakd run RECIPE --out runs/t --sweep temperature=2,4,8
       kerakd run RECIPE --out runs/mri --resume
+      kerakd run RECIPE --out runs/mri --devices 4
       kerakd run RECIPE --out runs/folds --folds 5
       kerakd run RECIPE --splits splits/splits.json --external other-hospital
     """
@@ -122,16 +126,18 @@ def run(
         for page in recipe
     }
     sweeps = [parse_sweep(text) for text in sweep or ()]
+    spread = {"devices": devices, "strategy": strategy}
     options: dict[str, Any] = {"sweeps": sweeps, "splits": splits}
     if folds is not None:
         if sweeps or splits:
             raise RecipeError("--folds goes with neither --sweep nor --splits.")
         options = {"folds": folds}
     if len(loaded) > 1:
-        several.in_turn(loaded, out, data, weights, resume, quiet, json, **options)
+        with _spread(devices, strategy):
+            several.in_turn(loaded, out, data, weights, resume, quiet, json, **options)
         return
     ((page, one),) = loaded.items()
-    _carry_out(one, page, out, data, weights, resume, quiet, json, **options)
+    _carry_out(one, page, out, data, weights, resume, quiet, json, **spread, **options)
 
 
 def train_teacher(
@@ -142,6 +148,8 @@ def train_teacher(
     tiny: common.Tiny = False,
     settings: common.Settings = None,
     weights: common.Weights = None,
+    devices: common.Devices = None,
+    strategy: common.Strategy = None,
     quiet: common.Quiet = False,
     json: common.Json = None,
 ) -> None:
@@ -153,9 +161,8 @@ def train_teacher(
       kerakd distill RECIPE --data data --out runs/mri
     """
     loaded = _load(recipe, settings, tiny, data)
-    _carry_out(
-        loaded, recipe, out, data, weights, resume, quiet, json, teacher_only=True
-    )
+    spread = {"devices": devices, "strategy": strategy, "teacher_only": True}
+    _carry_out(loaded, recipe, out, data, weights, resume, quiet, json, **spread)
 
 
 def distill(
@@ -183,6 +190,8 @@ def distill(
     tiny: common.Tiny = False,
     settings: common.Settings = None,
     weights: common.Weights = None,
+    devices: common.Devices = None,
+    strategy: common.Strategy = None,
     quiet: common.Quiet = False,
     json: common.Json = None,
 ) -> None:
@@ -214,7 +223,8 @@ def distill(
                 "train it first: kerakd train-teacher RECIPE --out RUN."
             )
         resume = True
-    _carry_out(loaded, recipe, folder, data, weights, resume, quiet, json, cache=cache)
+    spread = {"devices": devices, "strategy": strategy, "cache": cache}
+    _carry_out(loaded, recipe, folder, data, weights, resume, quiet, json, **spread)
 
 
 def demo(
@@ -271,6 +281,8 @@ def _carry_out(
     quiet: bool,
     json: Path | None,
     folds: int | None = None,
+    devices: int | None = None,
+    strategy: str | None = None,
     **options: Any,
 ) -> None:
     out = out or _default_out(page)
@@ -282,20 +294,36 @@ def _carry_out(
     carry_out = run.run_recipe if folds is None else run.run_folds
     if folds is not None:
         options["count"] = folds
-    metrics = carry_out(
-        recipe,
-        out,
-        data=data,
-        weights=weights,
-        recipe_folder=page.parent if page else None,
-        resume=resume,
-        command=common.command_line(),
-        verbose=common.verbosity(quiet),
-        say=common.say,
-        **options,
-    )
+    with _spread(devices, strategy):
+        metrics = carry_out(
+            recipe,
+            out,
+            data=data,
+            weights=weights,
+            recipe_folder=page.parent if page else None,
+            resume=resume,
+            command=common.command_line(),
+            verbose=common.verbosity(quiet),
+            say=common.say,
+            **options,
+        )
     _tell(metrics, out)
     common.write_figures(json, metrics)
+
+
+def _spread(devices: int | None, strategy: str | None) -> Any:
+    """The context in which trainings use several devices, where that was asked for."""
+    if devices is None and strategy is None:
+        return contextlib.nullcontext()
+    from kerakd.errors import RecipeError
+    from kerakd.training import on_devices
+
+    if strategy == "multi_worker":
+        raise RecipeError(
+            "--strategy multi_worker is for train_teacher and train_student in Python, "
+            "one process a machine (docs/backends.md); a run folder has one writer."
+        )
+    return on_devices(devices, strategy)
 
 
 def _tell(metrics: dict[str, Any], out: Path) -> None:

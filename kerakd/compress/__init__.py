@@ -23,12 +23,26 @@ _NAMES = {
     "Compressed": "kerakd.compress.aware.result",
 }
 
+# What is done with TensorFlow itself; the others read files with LiteRT.
+_OF_TENSORFLOW = {
+    "quantize",
+    "to_tf_keras",
+    "from_tf_keras",
+    "quantize_aware",
+    "prune",
+    "cluster",
+}
+
 __all__ = [*_NAMES]
 
 
 def __getattr__(name: str):
     if name not in _NAMES:
         raise AttributeError(f"module 'kerakd.compress' has no attribute {name!r}")
+    if name in _OF_TENSORFLOW:
+        from kerakd.compress.needs import require_tensorflow
+
+        require_tensorflow()
     value = getattr(importlib.import_module(_NAMES[name]), name)
     globals()[name] = value
     return value

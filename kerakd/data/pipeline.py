@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
+from types import ModuleType
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
-from kerakd.data import store
-from kerakd.data.augment import Augmentation, apply, mix_labels
-from kerakd.data.plan import INDEX, PARTNER, Plan, of_partners
+from kerakd.data import numpy_batches, store
+from kerakd.data.augment import Augmentation
+from kerakd.data.plan import Plan
 from kerakd.data.samples import Samples
+from kerakd.data.stream import Stream
 from kerakd.errors import DataError, RecipeError, nearest
 
 
@@ -135,13 +138,13 @@ class ImageBatches:
                 "one_hot out, and use categorical cross-entropy."
             )
         self.one_hot = mixes if one_hot is None else bool(one_hot)
-        self._mixes = mixes
-        self._plan = Plan(
+        self.mixes = mixes
+        self.plan = Plan(
             samples.ids, seed, self.order_seed, self.shuffle, self.augment, self.views
         )
-        self._labels = samples.labels
-        self._class_weights = _class_weights(
-            class_weight, samples.class_names, self._labels
+        self.labels = samples.labels
+        self.weights_of_classes = _class_weights(
+            class_weight, samples.class_names, self.labels
         )
 
     @property
@@ -156,13 +159,13 @@ class ImageBatches:
 
     def order(self, epoch: int) -> np.ndarray:
         """Positions of the samples in the order of an epoch, int64 `(n,)`."""
-        return self._plan.order(epoch)
+        return self.plan.order(epoch)
 
     def view(self, epoch: int) -> int:
         """Which version of the images an epoch shows."""
-        return self._plan.view(epoch)
+        return self.plan.view(epoch)
 
-    def dataset(self, epochs: int = 1, start_step: int = 0) -> tf.data.Dataset:
+    def dataset(self, epochs: int = 1, start_step: int = 0) -> Any:
         """The batches from one step of training on to the end of another epoch.
 
         Args:
@@ -171,27 +174,16 @@ class ImageBatches:
                 stopped training goes on.
 
         Returns:
-            A finite dataset of `epochs * steps_per_epoch - start_step` batches.
+            `epochs * steps_per_epoch - start_step` batches: a finite `tf.data.Dataset`
+            where Keras runs on TensorFlow, else what `stream` gives.
         """
-        steps = epochs * self.steps_per_epoch
-        if not 0 <= start_step <= steps:
-            raise RecipeError(
-                f"start_step must be from 0 to {steps} ({epochs} epochs of "
-                f"{self.steps_per_epoch} steps), not {start_step}."
-            )
-        first, done = divmod(start_step, self.steps_per_epoch)
-        # These names, and not self: TensorFlow never lets go of a Python function that
-        # a dataset calls, and the images would stay in memory with it.
-        plan, skipped = self._plan, done * self.batch_size
+        return self._engine().batches_from(self, epochs, start_step)
 
-        def rows_of(epoch):
-            positions = plan.order(epoch)[skipped if epoch == first else 0 :]
-            return plan.rows(positions, plan.view(epoch))
+    def stream(self, epochs: int = 1, start_step: int = 0) -> Stream:
+        """As `dataset`, as a `keras.utils.PyDataset` of arrays, without TensorFlow."""
+        return numpy_batches.batches_from(self, epochs, start_step)
 
-        epochs_left = tf.data.Dataset.range(first, epochs)
-        return self._batches(epochs_left, rows_of, self._example, steps - start_step)
-
-    def at_view(self, view: int, with_index: bool = True) -> tf.data.Dataset:
+    def at_view(self, view: int, with_index: bool = True) -> Any:
         """All samples in table order as they look at one view: for a teacher cache.
 
         Args:
@@ -200,92 +192,56 @@ class ImageBatches:
                 (int64), in place of what `dataset` gives.
 
         Returns:
-            A finite dataset of `steps_per_epoch` batches.
+            `steps_per_epoch` batches, in the form that `dataset` has.
         """
-        plan, everything = self._plan, np.arange(len(self.samples))
+        return self._engine().at_view(self, view, with_index)
 
-        def rows_of(_):
-            return plan.rows(everything, view)
+    def part(self, rows: range) -> "ImageBatches":
+        """The same batches of some neighbouring samples alone, in table order.
 
-        def indexed(x, rows):
-            return x, rows[INDEX]
+        Args:
+            rows: Their positions; what is drawn for a picture does not depend on them.
 
-        finish = indexed if with_index else self._example
-        one = tf.data.Dataset.range(1)
-        return self._batches(one, rows_of, finish, self.steps_per_epoch)
+        Raises:
+            RecipeError: Pictures are mixed, and a partner may lie outside.
+        """
+        if self.mixes:
+            raise RecipeError("Batches that are mixed cannot be taken apart.")
+        part = copy(self)
+        for name in ("arrays", "tensors"):
+            part.__dict__.pop(name, None)
+        part.samples = self.samples.take(np.asarray(rows))
+        part.labels = part.samples.labels
+        part.plan = self.plan.of(part.samples.ids)
+        return part
 
-    def _batches(self, source, rows_of, finish, count: int) -> tf.data.Dataset:
-        """Rows of each element of `source`, cut into batches and turned into pixels."""
-        example = self._plan.rows(np.arange(1), 0)
-        names = list(example)
-        types = [column.dtype for column in example.values()]
+    # For tensorflow_batches and numpy_batches --------------------------------------
 
-        def columns_of(number):
-            # One call of Python for an epoch, none for a batch.
-            columns = tf.numpy_function(
-                lambda n: list(rows_of(int(n)).values()), [number], types
-            )
-            for name, column in zip(names, columns, strict=True):
-                column.set_shape([None, *example[name].shape[1:]])
-            return dict(zip(names, columns, strict=True))
+    @staticmethod
+    def _engine() -> ModuleType:
+        if keras.backend.backend() != "tensorflow":
+            return numpy_batches
+        from kerakd.data import tensorflow_batches
 
-        def rows_in_batches(columns):
-            return tf.data.Dataset.from_tensor_slices(columns).batch(self.batch_size)
-
-        images = self._images
-
-        def pixels(rows):
-            x = {key: self._pixels(images[key], rows) for key in images}
-            return finish(x[""] if self.sizes is None else x, rows)
-
-        options = tf.data.Options()
-        options.deterministic = True
-        return (
-            source.map(columns_of)
-            .prefetch(1)
-            .flat_map(rows_in_batches)
-            .map(pixels, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(2)
-            .apply(tf.data.experimental.assert_cardinality(count))
-            .with_options(options)
-        )
+        return tensorflow_batches
 
     @cached_property
-    def _images(self) -> dict[str, tf.Tensor]:
-        """All images at each size, uint8, sharing the memory of the store."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All images by routing key, uint8 `(n, height, width, channels)`."""
         arrays = store.open_store(
             self.samples,
             list(self._shapes.values()),
             self.memory_budget,
             self.cache_dir,
         )
-        return {
-            key: tf.experimental.dlpack.from_dlpack(arrays[shape].__dlpack__())
-            for key, shape in self._shapes.items()
-        }
+        return {key: arrays[shape] for key, shape in self._shapes.items()}
 
-    def _pixels(self, images: tf.Tensor, rows: dict[str, tf.Tensor]) -> tf.Tensor:
-        own = tf.gather(images, rows[INDEX])
-        if not self._mixes:
-            return apply(self.augment, rows, own)
-        partners = tf.gather(images, rows[PARTNER])
-        return apply(self.augment, rows, own, of_partners(rows), partners)
+    @cached_property
+    def tensors(self) -> dict:
+        """`arrays` as TensorFlow sees them."""
+        from kerakd.data import tensorflow_batches
 
-    def _example(self, x, rows: dict[str, tf.Tensor]) -> tuple:
-        y = self._looked_up(self._labels, rows, one_hot=self.one_hot)
-        if self._class_weights is None:
-            return x, y
-        return x, y, self._looked_up(self._class_weights[self._labels], rows)
-
-    def _looked_up(self, values: np.ndarray, rows, one_hot: bool = False) -> tf.Tensor:
-        """Values of the samples of a batch, mixed as their images are."""
-
-        def of(positions):
-            found = tf.gather(tf.constant(values), positions)
-            return tf.one_hot(found, len(self.class_names)) if one_hot else found
-
-        own = of(rows[INDEX])
-        return mix_labels(own, of(rows[PARTNER]), rows) if self._mixes else own
+        return tensorflow_batches.tensors(self)
 
 
 def _whole_number(name: str, value: Any, lowest: int = 1) -> int:

@@ -56,6 +56,17 @@ class Plan:
         # Partners are drawn as positions in the sorted ids.
         self._sorted = np.argsort(ids, kind="stable")
 
+    def of(self, ids: np.ndarray) -> "Plan":
+        """The plan of other samples with the same settings."""
+        return Plan(
+            ids,
+            self._seed,
+            self._order_seed,
+            self._shuffle,
+            self._augment,
+            self._views,
+        )
+
     def order(self, epoch: int) -> np.ndarray:
         """Positions of the samples in the order of an epoch, int64 `(n,)`."""
         if not self._shuffle:

@@ -6,7 +6,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerakd.distillation import checks, configuration, registry, schedules
+from kerakd.distillation import (
+    checks,
+    configuration,
+    registry,
+    replicas,
+    schedules,
+    train_step,
+)
 from kerakd.distillation.mean_teacher import MeanTeacher
 from kerakd.distillation.routing import is_routed, route
 from kerakd.distillation.taps import TappedModel
@@ -138,7 +145,12 @@ class Distiller(keras.Model):
         # The terms are plain objects; a projector learns, so Keras has to know it.
         self.projectors = [t.projector for t in self._terms if t.projector is not None]
         self.steps = self.add_weight(
-            shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps"
+            shape=(),
+            dtype="int32",
+            initializer="zeros",
+            trainable=False,
+            aggregation="only_first_replica",
+            name="steps",
         )
         self.student_loss_tracker = keras.metrics.Mean(name="student_loss")
         self.distillation_loss_tracker = keras.metrics.Mean(name="distillation_loss")
@@ -197,6 +209,11 @@ class Distiller(keras.Model):
         if self._teachers.find(folder):
             self.train_function = None
         return self
+
+    @property
+    def asked_variables(self) -> list:
+        """All variables that an answer of the teachers depends on."""
+        return self._teachers.variables
 
     def ask_teachers(self, x: Any) -> list | None:
         """What the teachers say of a batch; `None` where nobody would listen."""
@@ -276,7 +293,8 @@ class Distiller(keras.Model):
                 soft = (1 - alpha) * soft
                 total = soft if total is None else total + soft
         if self.losses:
-            total = ops.sum(ops.stack([total, *self.losses]))
+            penalties = [replicas.share(loss) for loss in self.losses]
+            total = ops.sum(ops.stack([total, *penalties]))
         losses["total_loss"] = total
         return losses
 
@@ -321,27 +339,19 @@ class Distiller(keras.Model):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
-    def train_step(self, data):
-        if keras.backend.backend() != "tensorflow":
-            raise ModelError(
-                f"kerakd trains on the TensorFlow backend; KERAS_BACKEND is "
-                f"{keras.backend.backend()!r}."
-            )
-        from kerakd.distillation.tensorflow_step import train_step
+    def make_train_function(self, force=False):
+        if not train_step.make(self, force):
+            super().make_train_function(force)
 
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        y_pred, losses = train_step(self, x, y, sample_weight)
-        self.steps.assign_add(1)
-        if self.mean_teacher is not None:
-            self.mean_teacher.follow(self.average, self.student, self.steps)
-        self._track(losses, ops.shape(keras.tree.flatten(y_pred)[0])[0])
-        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    def train_step(self, *arguments):
+        # `(data)`; on JAX `(state, data, values of the teachers)`.
+        return train_step.of_backend().train_step(self, *arguments)
 
-    def _track(self, losses: dict[str, Any], batch_size: Any):
-        trackers = {metric.name: metric for metric in self._own_trackers}
-        trackers["loss"] = self._loss_tracker
-        for name, value in {**losses, "loss": losses["total_loss"]}.items():
-            trackers[name].update_state(value, sample_weight=batch_size)
+    @property
+    def trackers(self) -> dict[str, keras.metrics.Metric]:
+        """What averages each part of the loss over an epoch, by the log's name."""
+        own = {metric.name: metric for metric in self._own_trackers}
+        return {**own, "loss": self._loss_tracker}
 
     @property
     def _own_trackers(self) -> list:
@@ -352,12 +362,14 @@ class Distiller(keras.Model):
             self.total_loss_tracker,
         ]
 
-    def test_step(self, data):
-        logs = super().test_step(data)
+    def test_step(self, *arguments):
+        result = super().test_step(*arguments)
+        # On JAX `(logs, state)`.
+        logs = result[0] if isinstance(result, tuple) else result
         for metric in (*self.term_trackers, self.distillation_loss_tracker):
             logs.pop(metric.name)
         logs["student_loss"] = logs["total_loss"] = logs["loss"]
-        return logs
+        return result
 
     # Saving ----------------------------------------------------------------------
 

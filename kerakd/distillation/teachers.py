@@ -128,6 +128,12 @@ class Teachers:
         """Whether all teachers are here and can be asked."""
         return all(model is not None for model in self.models)
 
+    @property
+    def variables(self) -> list:
+        """Variables of those that are asked, which may be copies of the models."""
+        asked = [tapped for tapped in self._tapped if tapped is not None]
+        return [variable for tapped in asked for variable in tapped.model.variables]
+
     def feature_shapes(self, index: int) -> dict[str, tuple]:
         """Shapes of one teacher's tapped layers, known even where it is absent."""
         if self._tapped[index] is not None:

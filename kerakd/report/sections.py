@@ -219,7 +219,7 @@ def gallery(run: RunFolder) -> str:
 def export(run: RunFolder) -> str:
     """How far the exported files are from the Keras model."""
     known = run.metrics.get("export") or {}
-    if not known:
+    if not known or known.get("modes") == {}:
         return missing("No model was exported.")
     keys = {
         "path": "File",

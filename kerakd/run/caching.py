@@ -81,6 +81,7 @@ def build_cache(
     views: int | None = None,
     mode: str | None = None,
     progress: bool | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Build the teacher cache of a run whose teacher is trained, to be taken elsewhere.
 
@@ -91,6 +92,7 @@ def build_cache(
         views: Views of each picture; those of the recipe if `None`.
         mode: `"exact"` or `"compact"`; that of the recipe if `None`.
         progress: As in `TeacherCache.build`.
+        shard: As in `TeacherCache.build`.
 
     Returns:
         What `TeacherCache.describe` tells.
@@ -109,6 +111,7 @@ def build_cache(
         progress=progress,
         layers=features.of_losses(build_losses(section)[0]),
         teacher_dtype=section.teacher_dtype,
+        shard=shard,
     )
     return cache.describe()
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
-from kerakd.compress import LiteRTModel, quantize, verify
-from kerakd.compress import benchmark as benchmark_litert
+from kerakd import compress
+from kerakd.compress import needs
 from kerakd.compress.calibration import LEAST
 from kerakd.compress.modes import MODES
 from kerakd.data import ImageBatches, Samples
@@ -51,6 +52,9 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
         What is told of the first mode, and under `modes` of every one: `path`,
         `bytes` and the figures of `kerakd.compress.verify`.
     """
+    if keras.backend.backend() != "tensorflow":
+        job.warnings.append(needs.NOT_EXPORTED.format(backend=keras.backend.backend()))
+        return {"modes": {}}
     (model,) = student.models
     validation = job.pictures("validation", student.shape)
     training = job.samples.subset("train")
@@ -66,7 +70,7 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
                 "calibration_images": REPRESENTATIVE,
                 "seed": job.recipe.seed,
             }
-        export = quantize(
+        export = compress.quantize(
             model,
             mode,
             path=path,
@@ -74,7 +78,7 @@ def export_all(job: Job, student: Candidate) -> dict[str, Any]:
             provenance={"recipe": job.recipe.name, "seed": student.seed},
             **calibration,
         )
-        report = verify(model, path, validation)
+        report = compress.verify(model, path, validation)
         told[mode] = {"path": path.name, "bytes": export.bytes, **report}
     first = told[job.recipe.export.modes[0]]
     return {**first, "modes": told}
@@ -106,7 +110,7 @@ def run_exports(
     for mode, export in exports.items():
         path = job.folder / export["path"]
         name = f"student_{mode}"
-        litert = LiteRTModel(path)
+        litert = compress.LiteRTModel(path)
         logits[name], _ = predict_logits(litert, pictures)
         validation[name], labels = predict_logits(
             litert, job.pictures("validation", student.shape)
@@ -116,7 +120,7 @@ def run_exports(
             "parameters": known["parameters"],
             "megabytes": export["bytes"] / 1e6,
             "multiply_adds": known["multiply_adds"],
-            "ms_per_image": benchmark_litert(path)["median_ms"],
+            "ms_per_image": compress.benchmark(path)["median_ms"],
             "validation": classification_metrics(
                 labels, validation[name], job.class_names
             ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
 from kerakd import report
@@ -35,10 +36,12 @@ def write_pages(
         logits: By model, on the test set.
     """
     report.draw_figures(job.folder.path, job.samples)
-    if teacher is not None:
-        _draw_comparison(job, recipe, teacher, student, logits)
-    if recipe.heat_maps:
-        _draw_heat_maps(job, recipe, student, logits["student"])
+    # Heat maps are TensorFlow's; a run on another backend says that it has none.
+    if keras.backend.backend() == "tensorflow":
+        if teacher is not None:
+            _draw_comparison(job, recipe, teacher, student, logits)
+        if recipe.heat_maps:
+            _draw_heat_maps(job, recipe, student, logits["student"])
     report.write_report(job.folder.path)
     report.write_model_card(job.folder.path)
 

@@ -1,14 +1,20 @@
 """What a run ran on: versions and machine, for its metrics."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import keras
 
 import kerakd
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert", "scikit-learn", "pillow")
+# Told where they are installed and used.
+_BACKENDS = ("jax", "torch")
 
 
 def versions() -> dict[str, str]:
@@ -16,24 +22,45 @@ def versions() -> dict[str, str]:
     return {
         "kerakd": kerakd.__version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        **_installed(_PACKAGES),
+        **_installed([name for name in _BACKENDS if name == keras.backend.backend()]),
     }
+
+
+def _installed(names: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for name in names:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def machine() -> dict[str, Any]:
     """Operating system, processor and accelerators, as far as they can be told."""
-    import tensorflow as tf
-
-    devices = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": _cores(),
-        "gpus": devices,
+        "backend": keras.backend.backend(),
+        "gpus": _gpus(),
     }
+
+
+def _gpus() -> list[str]:
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        found = tf.config.list_physical_devices("GPU")
+        return [details(gpu).get("device_name", gpu.name) for gpu in found]
+    if backend == "jax":
+        import jax
+
+        return [d.device_kind for d in jax.devices() if d.platform != "cpu"]
+    import torch
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def _cores() -> int:

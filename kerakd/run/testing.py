@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kerakd import models
-from kerakd.compress import LiteRTModel
+from kerakd import compress, models
 from kerakd.evaluation import (
     bootstrap_intervals,
     calibration,
@@ -200,7 +199,7 @@ def runners(
         found[role] = (chosen.models, chosen.shape)
     shape = found["student"][1]
     for mode, export in metrics["export"]["modes"].items():
-        litert = LiteRTModel(job.folder / export["path"])
+        litert = compress.LiteRTModel(job.folder / export["path"])
         found[f"student_{mode}"] = ([litert], shape)
     return found
 

@@ -11,6 +11,7 @@ _NAMES = {
     "deterministic": "determinism",
     "fused_batch_norm": "fused_normalization",
     "is_finished": "checkpoint",
+    "on_devices": "devices",
     "train_born_again": "generations",
     "train_student": "fit",
     "train_teacher": "fit",

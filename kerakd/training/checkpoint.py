@@ -63,7 +63,8 @@ def prepare(out: str | os.PathLike, name: str) -> Path:
     folder = make_folder(folder_of(out, name))
     with replacing(folder / "trial") as temporary:
         temporary.write_bytes(b"")
-    (folder / "trial").unlink()
+    # Another machine of the same training may have tried, too.
+    (folder / "trial").unlink(missing_ok=True)
     return folder
 
 
@@ -155,7 +156,11 @@ def _remove_states(folder: Path, but: str | None = None) -> None:
 
 def values_of(variables: Sequence[Any], prefix: str) -> dict[str, np.ndarray]:
     """The values of Keras variables, named by prefix and place."""
-    return {f"{prefix}/{i:05d}": np.asarray(v.value) for i, v in enumerate(variables)}
+    # Not above: whether a training is finished can be asked without loading Keras.
+    import keras
+
+    values = (keras.ops.convert_to_numpy(v.value) for v in variables)
+    return {f"{prefix}/{i:05d}": value for i, value in enumerate(values)}
 
 
 def assign(

@@ -3,12 +3,14 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from kerakd.data.augment.drawing import order
+from kerakd.data.stream import Stream
 from kerakd.errors import DataError
 from kerakd.training.options import TrainingOptions
 
@@ -33,8 +35,12 @@ class Feed(ABC):
     description: dict
 
     @abstractmethod
-    def stream(self, start: int, steps: int) -> tf.data.Dataset:
-        """The batches `start` to `start + steps`, counted over all epochs."""
+    def stream(self, start: int, steps: int) -> Any:
+        """The batches `start` to `start + steps`, counted over all epochs.
+
+        A `tf.data.Dataset` where Keras runs on TensorFlow, else a
+        `kerakd.data.stream.Stream`.
+        """
 
     def elements(self) -> tuple:
         """Shapes and dtypes of `(x, y)` or `(x, y, sample_weight)`.
@@ -42,23 +48,23 @@ class Feed(ABC):
         Raises:
             DataError: The data have another form, or are not in batches.
         """
-        elements = self.stream(0, 1).element_spec
+        stream = self.stream(0, 1)
+        spec = getattr(stream, "element_spec", None)
+        elements = self.first_batch() if spec is None else spec
         if not isinstance(elements, tuple) or len(elements) not in (2, 3):
             raise DataError(
                 "Training needs batches (images, labels) or (images, labels, sample "
                 f"weights); the dataset gives {_kind(elements)}."
             )
-        ranks = [leaf.shape.rank for leaf in keras.tree.flatten(elements)]
-        if None in ranks:
+        if any(_rank(leaf) is None for leaf in keras.tree.flatten(elements)):
             elements = self.first_batch()
-            ranks = [leaf.shape.rank for leaf in keras.tree.flatten(elements)]
-        if 0 in ranks:
+        if any(_rank(leaf) == 0 for leaf in keras.tree.flatten(elements)):
             raise DataError(
                 "The dataset gives single samples; batch it first: dataset.batch(32)."
             )
         return elements
 
-    def first(self) -> tf.data.Dataset:
+    def first(self) -> Any:
         """The first batch alone; nothing is used up by looking at it."""
         return self.stream(0, 1)
 
@@ -86,48 +92,14 @@ class _ImageBatchesFeed(Feed):
             **_settings(batches),
         }
 
-    def stream(self, start: int, steps: int) -> tf.data.Dataset:
+    def stream(self, start: int, steps: int) -> Any:
         epochs = -(-(start + steps) // self.steps_per_epoch)
         dataset = self._batches.dataset(epochs=epochs, start_step=start)
-        return dataset.take(steps).apply(tf.data.experimental.assert_cardinality(steps))
+        if isinstance(dataset, Stream):
+            return dataset.take(steps)
+        from kerakd.training.tensorflow_feeds import exactly
 
-
-class _DatasetFeed(Feed):
-    """A `tf.data.Dataset` of batches.
-
-    Its earlier epochs are walked through again on a resume: only so does a seeded
-    shuffle go on where it was.
-    """
-
-    def __init__(self, dataset: tf.data.Dataset):
-        self._dataset = dataset
-        steps = int(dataset.cardinality())
-        if steps == tf.data.INFINITE_CARDINALITY:
-            raise DataError(
-                "The dataset repeats without end; give one epoch of it, such as "
-                "dataset.take(steps)."
-            )
-        if steps == tf.data.UNKNOWN_CARDINALITY:
-            steps = int(dataset.reduce(np.int64(0), lambda count, *_: count + 1))
-        if not steps:
-            raise DataError("There is nothing to train on: the dataset is empty.")
-        self.steps_per_epoch = steps
-        # Looking into a shuffled dataset changes the order that comes next. So each
-        # training looks once, a resumed one too, and remembers.
-        self._first = next(iter(dataset))
-        self.description = {
-            "kind": "tf.data.Dataset",
-            "steps_per_epoch": steps,
-            "elements": str(dataset.element_spec),
-        }
-
-    def stream(self, start: int, steps: int) -> tf.data.Dataset:
-        epochs = -(-(start + steps) // self.steps_per_epoch)
-        dataset = self._dataset.repeat(epochs).skip(start).take(steps)
-        return dataset.apply(tf.data.experimental.assert_cardinality(steps))
-
-    def first(self) -> tf.data.Dataset:
-        return tf.data.Dataset.from_tensors(self._first)
+        return exactly(dataset.take(steps), steps)
 
 
 class _ArraysFeed(Feed):
@@ -146,39 +118,45 @@ class _ArraysFeed(Feed):
                 "Images, labels and sample weights must be equally many; got "
                 f"{', '.join(map(str, sorted(counts)))}."
             )
-        self._count = counts.pop()
-        if not self._count:
+        self.count = counts.pop()
+        if not self.count:
             raise DataError("There is nothing to train on: the arrays are empty.")
-        self._batch_size, self._seed = options.batch_size, options.seed
-        self._shuffle = shuffle
+        self.batch_size, self.seed = options.batch_size, options.seed
+        self.shuffle = shuffle
         self.labels = arrays[1]
-        self.steps_per_epoch = -(-self._count // self._batch_size)
+        self.steps_per_epoch = -(-self.count // self.batch_size)
         self.description = {
             "kind": "arrays",
-            "samples": self._count,
+            "samples": self.count,
             "contents": _digest(arrays),
         }
-        self._tensors = keras.tree.map_structure(tf.convert_to_tensor, arrays)
+        self._arrays = arrays
 
-    def stream(self, start: int, steps: int) -> tf.data.Dataset:
-        first, skipped = divmod(start, self.steps_per_epoch)
-        epochs = -(-(skipped + steps) // self.steps_per_epoch)
-        dataset = tf.data.Dataset.range(first, first + epochs).flat_map(self._order)
-        dataset = dataset.skip(skipped).take(steps)
-        dataset = dataset.map(self._gather, tf.data.AUTOTUNE, deterministic=True)
-        dataset = dataset.prefetch(tf.data.AUTOTUNE)
-        return dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    def stream(self, start: int, steps: int) -> Any:
+        if on_tensorflow():
+            from kerakd.training.tensorflow_feeds import batches_of_arrays
 
-    def _order(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.range(self._count, dtype=tf.int64)
-        if self._shuffle:
-            order = tf.random.experimental.stateless_shuffle(
-                order, seed=tf.stack([tf.constant(self._seed, tf.int64), epoch])
-            )
-        return tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
+            return batches_of_arrays(self, start, steps)
+        return Stream(self._batch, start, steps)
 
-    def _gather(self, index: tf.Tensor) -> tuple:
-        return keras.tree.map_structure(lambda t: tf.gather(t, index), self._tensors)
+    def _batch(self, number: int) -> tuple:
+        epoch, place = divmod(number, self.steps_per_epoch)
+        rows = np.arange(self.count)
+        if self.shuffle:
+            # Another order than TensorFlow's, but as much a function of seed and epoch.
+            rows = order(self.seed, epoch, np.char.zfill(rows.astype(str), 12))
+        rows = rows[place * self.batch_size :][: self.batch_size]
+        return keras.tree.map_structure(lambda a: a[rows], self._arrays)
+
+    @cached_property
+    def tensors(self) -> tuple:
+        """The arrays as TensorFlow's."""
+        return keras.tree.map_structure(keras.ops.convert_to_tensor, self._arrays)
+
+
+def on_tensorflow() -> bool:
+    """Whether Keras runs on TensorFlow."""
+    return keras.backend.backend() == "tensorflow"
 
 
 def feed(data: Any, options: TrainingOptions, *, shuffle: bool = True) -> Feed:
@@ -196,8 +174,15 @@ def feed(data: Any, options: TrainingOptions, *, shuffle: bool = True) -> Feed:
     """
     if isinstance(data, Feed):
         return data
-    if isinstance(data, tf.data.Dataset):
-        return _DatasetFeed(data)
+    if hasattr(data, "element_spec"):
+        if not on_tensorflow():
+            raise DataError(
+                "A tf.data.Dataset feeds TensorFlow alone; on KERAS_BACKEND="
+                f"{keras.backend.backend()} give a kerakd.data.ImageBatches or arrays."
+            )
+        from kerakd.training.tensorflow_feeds import DatasetFeed
+
+        return DatasetFeed(data)
     if callable(getattr(data, "dataset", None)) and hasattr(data, "steps_per_epoch"):
         return _ImageBatchesFeed(data)
     if isinstance(data, tuple | list):
@@ -272,6 +257,12 @@ def _samples_of(arrays: tuple) -> Iterator[np.ndarray]:
         # All pixels of a large set would take longer to hash than a step to train.
         yield array[:: max(len(array) // 64, 1)]
     yield from keras.tree.flatten(arrays[1:])
+
+
+def _rank(leaf: Any) -> int | None:
+    """Number of axes; `None` where a dataset does not say."""
+    shape = leaf.shape
+    return shape.rank if hasattr(shape, "rank") else len(shape)
 
 
 def _kind(value: Any) -> str:

@@ -9,6 +9,7 @@ import keras
 from kerakd.distillation.distiller import Distiller
 from kerakd.distillation.logits import KLDivergence
 from kerakd.errors import RecipeError
+from kerakd.training import devices
 from kerakd.training.options import TrainingOptions
 from kerakd.training.session import Session
 
@@ -182,13 +183,13 @@ def train_student(
             "`distillation_losses` are given but no `teacher`; give both, or neither."
         )
 
-    def distiller() -> keras.Model:
+    def distiller(network: keras.Model) -> keras.Model:
         losses = distillation_losses
         if losses is None:
             losses = KLDivergence(temperature)
         return Distiller(
-            teacher,
-            student,
+            keras.tree.map_structure(devices.placed, teacher),
+            network,
             losses,
             distillation_loss_weights,
             student_loss_weight,

@@ -6,8 +6,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from kerakd.data.stream import Stream
 from kerakd.distillation.routing import is_routed, route
 from kerakd.errors import DataError, ModelError, RecipeError, nearest
 from kerakd.training.feeding import Feed
@@ -65,10 +65,12 @@ def _check_input(model: keras.Model, x: Any) -> None:
     except (AttributeError, ValueError):
         return
     found = getattr(x, "shape", None)
-    if not isinstance(wanted, tuple) or found is None or found.rank is None:
+    if not isinstance(wanted, tuple) or found is None:
+        return
+    if getattr(found, "rank", 0) is None:
         return
     sides = list(zip(wanted[1:], found[1:], strict=False))
-    if len(wanted) != found.rank or any(
+    if len(wanted) != len(found) or any(
         None not in pair and pair[0] != pair[1] for pair in sides
     ):
         raise DataError(
@@ -223,24 +225,32 @@ def _balanced(feed: Feed, form: LabelForm, classes: int) -> np.ndarray:
 
 
 def prepare(
-    dataset: tf.data.Dataset,
+    dataset: Any,
     *,
     route_to: str | None = None,
     form: LabelForm | None = None,
     one_hot: bool = False,
     weights: np.ndarray | None = None,
-) -> tf.data.Dataset:
+) -> Any:
     """Bring batches into the form that the loss takes; as they are where they fit.
 
     Args:
-        dataset: Batches `(x, y)` or `(x, y, sample_weight)`.
+        dataset: Batches `(x, y)` or `(x, y, sample_weight)`, a `tf.data.Dataset` or a
+            `kerakd.data.stream.Stream`.
         route_to: Which of the images `{"student": ..., "teacher": ...}` are wanted;
             `None` leaves both.
         form: Form of the labels.
         one_hot: Whether class indices become one-hot rows.
         weights: Class weights, which multiply the sample weights.
     """
-    routed = route_to is not None and is_routed(dataset.element_spec[0])
+    if isinstance(dataset, Stream):
+        from kerakd.training import numpy_labels as engine
+
+        routed = route_to is not None and is_routed(dataset[0][0])
+    else:
+        from kerakd.training import tensorflow_labels as engine
+
+        routed = route_to is not None and is_routed(dataset.element_spec[0])
     one_hot = one_hot and form is not None and not form.one_hot and form.outputs > 1
     if not routed and not one_hot and weights is None:
         return dataset
@@ -249,27 +259,9 @@ def prepare(
         if routed:
             x = route(x, route_to)
         if weights is not None:
-            sample_weight = (_weigh(y, form, weights, *sample_weight),)
+            sample_weight = (engine.weigh(y, form, weights, *sample_weight),)
         if one_hot:
-            y = tf.one_hot(_indices(y, form), form.outputs)
+            y = engine.one_hot(y, form)
         return (x, y, *sample_weight)
 
-    dataset = dataset.map(change, tf.data.AUTOTUNE, deterministic=True)
-    return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def _indices(y: Any, form: LabelForm) -> Any:
-    if y.shape.rank == form.rank:
-        y = tf.squeeze(y, -1)
-    return tf.cast(y, tf.int32)
-
-
-def _weigh(y: Any, form: LabelForm, weights: Any, sample_weight: Any = None) -> Any:
-    if form.one_hot:
-        # Mixed labels (MixUp, CutMix) get the mixture of the weights.
-        weight = tf.linalg.matvec(tf.cast(y, tf.float32), weights)
-    else:
-        weight = tf.gather(weights, _indices(y, form))
-    if sample_weight is None:
-        return weight
-    return weight * tf.cast(sample_weight, weight.dtype)
+    return engine.mapped(dataset, change)

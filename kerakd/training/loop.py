@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from kerakd.errors import DataError, KerakdError
-from kerakd.training import checkpoint
+from kerakd.training import checkpoint, devices, engine
 from kerakd.training.checkpoint import Position
 from kerakd.training.fused_normalization import fused_batch_norm
 from kerakd.training.history import Chronicle, refill
@@ -83,7 +81,7 @@ class Keeper(keras.callbacks.Callback):
         self._epoch = 0
         self.position = Position()
 
-    def restore(self, position: Position, arrays: dict, batch: tf.data.Dataset) -> None:
+    def restore(self, position: Position, arrays: dict, batch: Any) -> None:
         """Give the model the state of a checkpoint; callbacks get theirs on `begin`.
 
         Args:
@@ -135,6 +133,7 @@ class Keeper(keras.callbacks.Callback):
         )
         if self._folder is None:
             return
+        engine.synchronize(self._trained)
         arrays = {}
         for prefix, variables in self._variables(metrics=step > 0).items():
             arrays |= checkpoint.values_of(variables, prefix)
@@ -143,7 +142,9 @@ class Keeper(keras.callbacks.Callback):
                 state, part = _part(callback.get_state(), f"callback {key}")
                 self.position.callbacks[key] = state
                 arrays |= part
-        checkpoint.write(self._folder, self.position, arrays)
+        # The other machines read their variables too: some are added up only then.
+        if devices.is_chief():
+            checkpoint.write(self._folder, self.position, arrays)
 
     def _variables(self, metrics: bool = False) -> dict[str, list]:
         model = self._trained
@@ -184,7 +185,7 @@ class StepKeeper(keras.callbacks.Callback):
 def run(
     model: keras.Model,
     stream: Any,
-    validation: tf.data.Dataset | None,
+    validation: Any,
     callbacks: OneTraining,
     position: Position,
     *,
@@ -214,6 +215,7 @@ def run(
     while epoch < epochs and not (position.stopped or model.stop_training):
         # Groups of steps that do not fill an epoch would run on into the next one.
         alone = step > 0 or steps_per_epoch % steps_per_execution > 0
+        alone = alone or not engine.epochs_in_one_fit()
         last = epoch + 1 if alone else epochs
         steps = (last - epoch) * steps_per_epoch - step
         callbacks.offset = step
@@ -228,19 +230,11 @@ def run(
                     shuffle=False,
                     callbacks=callbacks,
                 )
-        except tf.errors.ResourceExhaustedError:
-            raise KerakdError(
-                "There is not enough memory for a training step; lower `batch_size` "
-                "and raise `gradient_accumulation` by the same factor."
-            ) from None
-        except tf.errors.InvalidArgumentError as error:
-            if "label value" not in str(error):
+        except Exception as error:
+            explained = engine.explain(error)
+            if explained is None:
                 raise
-            raise DataError(
-                "A label is out of range of the model's outputs "
-                f"({str(error).splitlines()[0][:200]}); number the labels from 0 and "
-                "build the model with as many classes."
-            ) from None
+            raise explained from None
         epoch, step = last, 0
     callbacks.end()
 

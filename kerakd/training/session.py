@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kerakd.errors import ModelError, RecipeError
 from kerakd.files import make_folder
 from kerakd.models.logits import ends_in_logits
-from kerakd.training import checkpoint, labels, loop, setup
+from kerakd.training import checkpoint, devices, engine, labels, loop, setup
 from kerakd.training.feeding import feed
 from kerakd.training.history import Chronicle, Scribe, refill, write_history
 from kerakd.training.optimizers import build_optimizer
@@ -51,7 +50,7 @@ class Session:
     loss: Any
     metrics: Sequence | None
     verbose: str | int
-    wrap: Callable[[], keras.Model] | None = None
+    wrap: Callable[[keras.Model], keras.Model] | None = None
     about: dict = field(default_factory=dict)
 
     def __post_init__(self):
@@ -131,10 +130,10 @@ class Session:
 
     # The parts -------------------------------------------------------------------
 
-    def _stream(self, start: int, steps: int) -> tf.data.Dataset:
+    def _stream(self, start: int, steps: int) -> Any:
         return self._prepared(self._train.stream(start, steps))
 
-    def _prepared(self, dataset: tf.data.Dataset) -> tf.data.Dataset:
+    def _prepared(self, dataset: Any) -> Any:
         return labels.prepare(
             dataset,
             route_to=self.route_to,
@@ -143,7 +142,7 @@ class Session:
             weights=self._weights,
         )
 
-    def _validation_stream(self) -> tf.data.Dataset | None:
+    def _validation_stream(self) -> Any:
         if self._validation is None:
             return None
         return labels.prepare(
@@ -165,14 +164,11 @@ class Session:
             loss = labels.default_loss(self._form, self._one_hot, smoothing)
             if metrics is None:
                 metrics = labels.default_metrics(self._form)
-        jit_compile = self.options.jit_compile
-        if jit_compile == "auto" and not tf.config.list_physical_devices("GPU"):
-            jit_compile = False
         model.compile(
             optimizer=build_optimizer(self.options, rate, model.trainable_variables),
             loss=loss,
             metrics=metrics,
-            jit_compile=jit_compile,
+            jit_compile=engine.jit_compile(self.options.jit_compile),
             steps_per_execution=self.options.steps_per_execution,
             auto_scale_loss=False,
         )
@@ -195,9 +191,12 @@ class Session:
     def run(self) -> keras.callbacks.History:
         """Train to the end, from the start or from a checkpoint."""
         with mixed_precision(self.network, self.options.mixed_precision):
-            model = self.wrap() if self.wrap else self.network
-            history = self._run(model)
-        if self.wrap and self.options.mixed_precision:
+            with devices.variables():
+                network = devices.placed(self.network)
+                model = self.wrap(network) if self.wrap else network
+                history = self._run(model)
+            devices.bring_home(network, self.network)
+        if self.wrap and self.options.mixed_precision and network is self.network:
             model.dtype_policy = self.network.dtype_policy
             forget_traces(model)
         return history
@@ -212,7 +211,8 @@ class Session:
         folder = table = found = None
         if self.out is not None:
             folder = checkpoint.prepare(self.out, self.name)
-            table = Path(self.out) / f"history_{self.name}.csv"
+            if devices.is_chief():
+                table = Path(self.out) / f"history_{self.name}.csv"
             found = self._checkpoint(folder, described)
 
         chronicle = Chronicle(
@@ -255,8 +255,9 @@ class Session:
     def _checkpoint(self, folder: Path, described: dict) -> tuple | None:
         """The checkpoint to go on from; without one, a clean start."""
         if not self.resume:
-            checkpoint.clear(folder)
-            (Path(self.out) / f"history_{self.name}.csv").unlink(missing_ok=True)
+            if devices.is_chief():
+                checkpoint.clear(folder)
+                (Path(self.out) / f"history_{self.name}.csv").unlink(missing_ok=True)
             return None
         found = checkpoint.read(folder)
         if found is not None:

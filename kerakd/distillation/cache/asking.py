@@ -8,6 +8,7 @@ import numpy as np
 
 from kerakd.distillation import checks, fast_teacher
 from kerakd.distillation.cache import features
+from kerakd.distillation.cache.forward import compiled
 from kerakd.distillation.cache.store import LOGITS
 from kerakd.distillation.taps import TappedModel
 from kerakd.errors import ModelError
@@ -37,7 +38,7 @@ def asker(
     Returns:
         `{"logits": (batch, teachers, ..., classes), "features_0": (batch, ...)}`.
     """
-    forwards = [_compiled(model) for model in tapped]
+    forwards = [compiled(model) for model in tapped]
 
     def ask(x: Any) -> Answer:
         x = x["teacher"] if isinstance(x, dict) else x
@@ -88,14 +89,3 @@ def require_finite(answer: Answer, number: int, view: int) -> None:
 
 def _numpy(tensor: Any) -> np.ndarray:
     return keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32"))
-
-
-def _compiled(model: TappedModel) -> Callable:
-    """The teacher's forward pass, compiled once."""
-    if keras.backend.backend() != "tensorflow":
-        return lambda x: model(x, training=False)
-    import tensorflow as tf
-
-    return tf.function(
-        lambda x: model(x, training=False), reduce_retracing=True, autograph=False
-    )

@@ -1,10 +1,12 @@
 """Batches of images with what the teachers said of them."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+
+from kerakd.data.stream import Stream
 
 
 class CachedBatches:
@@ -31,34 +33,48 @@ class CachedBatches:
             raise AttributeError(name)
         return getattr(self._batches, name)
 
-    def dataset(self, epochs: int = 1, start_step: int = 0) -> tf.data.Dataset:
+    def dataset(self, epochs: int = 1, start_step: int = 0) -> Any:
         """As `ImageBatches.dataset`, with the teachers' logits beside the images."""
         images = self._batches.dataset(epochs, start_step)
-        steps = tf.data.Dataset.range(
-            start_step, epochs * self._batches.steps_per_epoch
-        )
-        layers = self._cache.layers
-        shapes = [self._cache.output_shape, *self._cache.feature_shapes]
+        if isinstance(images, Stream):
+            return self._joined(images, start_step)
+        from kerakd.distillation.cache import tensorflow_batches
 
-        def said(step):
-            found = tf.numpy_function(self._read, [step], [tf.float32] * len(shapes))
-            for tensor, shape in zip(found, shapes, strict=True):
-                tensor.set_shape((None, *shape))
-            outputs = {"teacher_outputs": found[0]}
-            if layers:
-                names = [f"{index}/{name}" for index, name in layers]
-                outputs["teacher_features"] = dict(zip(names, found[1:], strict=True))
-            return outputs
+        steps = start_step, epochs * self._batches.steps_per_epoch
+        return tensorflow_batches.joined(images, *steps, self)
 
-        def join(example, outputs):
-            x, *rest = example
-            student = x["student"] if isinstance(x, dict) else x
-            return ({"student": student, **outputs}, *rest)
+    def stream(self, epochs: int = 1, start_step: int = 0) -> Stream:
+        """As `ImageBatches.stream`, with the teachers' logits beside the images."""
+        return self._joined(self._batches.stream(epochs, start_step), start_step)
 
-        joined = tf.data.Dataset.zip(images, steps.map(said)).map(join)
-        return joined.prefetch(2)
+    def _joined(self, images: Stream, start_step: int) -> Stream:
+        def batch_of(place):
+            return self.join(images[place], self.named(self.read(start_step + place)))
 
-    def _read(self, step: np.ndarray) -> list[np.ndarray]:
+        return Stream(batch_of, 0, len(images))
+
+    def named(self, found: Sequence[Any]) -> dict[str, Any]:
+        """What `read` gives, under the names that the Distiller routes by."""
+        outputs = {"teacher_outputs": found[0]}
+        if self._cache.layers:
+            names = [f"{index}/{name}" for index, name in self._cache.layers]
+            outputs["teacher_features"] = dict(zip(names, found[1:], strict=True))
+        return outputs
+
+    @staticmethod
+    def join(example: tuple, outputs: dict[str, Any]) -> tuple:
+        """A batch whose inputs hold what the teachers said."""
+        x, *rest = example
+        student = x["student"] if isinstance(x, dict) else x
+        return ({"student": student, **outputs}, *rest)
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Shapes of what `read` gives, for one sample."""
+        return [self._cache.output_shape, *self._cache.feature_shapes]
+
+    def read(self, step: Any) -> list[np.ndarray]:
+        """What the teachers said of the batch of a step: logits, then features."""
         epoch, batch = divmod(int(step), self._batches.steps_per_epoch)
         size = self._batches.batch_size
         rows = self._order(epoch)[batch * size : (batch + 1) * size]

@@ -99,6 +99,15 @@ class BlockStore:
         """Size of the numbers on disk, in bytes."""
         return sum(array.nbytes for array in self.arrays.values())
 
+    @property
+    def blocks(self) -> int:
+        """Blocks of a view."""
+        return self._checksums.shape[1]
+
+    def checksum(self, view: int, number: int) -> int:
+        """What was written down of a block; 0 where it is not there yet."""
+        return int(self._checksums[view, number])
+
     def missing(self, view: int) -> np.ndarray:
         """Numbers of the blocks of a view that are not there yet."""
         return np.flatnonzero(self._checksums[view] == _MISSING)

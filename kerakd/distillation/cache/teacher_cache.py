@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from kerakd.distillation import checks
-from kerakd.distillation.cache import asking, features
+from kerakd.distillation.cache import asking, features, shards, verifying
 from kerakd.distillation.cache.batches import CachedBatches
 from kerakd.distillation.cache.codecs import codec
 from kerakd.distillation.cache.folder import INFO, read_info
@@ -68,6 +68,7 @@ class TeacherCache:
         layers: Sequence[Any] = (),
         feature_limit: int = features.LIMIT,
         teacher_dtype: str | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> "TeacherCache":
         """Ask the teachers about every sample in every view, unless it is done.
 
@@ -86,6 +87,8 @@ class TeacherCache:
                 them; of several teachers, pairs `(number, name)`.
             feature_limit: Bytes that one layer's features may take on disk.
             teacher_dtype: As in `kerakd.Distiller`.
+            shard: `(2, 4)` for the second of four parts, which `TeacherCache.merge`
+                joins; all samples if `None`.
 
         Raises:
             RecipeError: `batches` has no views, the mode is unknown, or a layer is too
@@ -122,20 +125,38 @@ class TeacherCache:
             info["feature_shapes"] = features.shapes(
                 tapped, layers, pictures, dtype, feature_limit
             )
+        first = 0
+        if shard is not None:
+            rows = shards.span(shard, samples, batches.batch_size)
+            told = {"number": shard[0], "of": shard[1], "first": rows.start}
+            info |= {"shard": {**told, "samples": samples}, "samples": len(rows)}
+            batches, first = shards.part_of(batches, rows)
         path = Path(path)
         if (path / INFO).is_file():
             cache = cls._reopen(path, info)
         else:
             cache = cls._create(path, info)
-        cache._fill(asking.asker(tapped, layers), batches, progress)
+        cache._fill(asking.asker(tapped, layers), batches, progress, first)
         return cache
+
+    @staticmethod
+    def merge(
+        paths: Sequence[str | os.PathLike], out: str | os.PathLike
+    ) -> "TeacherCache":
+        """Join shards that `build` made; see `kerakd.distillation.cache.shards`."""
+        return TeacherCache.open(shards.merge(paths, out))
+
+    @staticmethod
+    def create_store(path: Path, info: dict) -> BlockStore:
+        """The empty files of a cache."""
+        return BlockStore.create(
+            path, info["views"], info["samples"], _layout(info), info["block"]
+        )
 
     @classmethod
     def _create(cls, path: Path, info: dict) -> "TeacherCache":
         make_folder(path)
-        store = BlockStore.create(
-            path, info["views"], info["samples"], _layout(info), info["block"]
-        )
+        store = cls.create_store(path, info)
         # Last, so that a folder with this file has the others too.
         write_json(path / INFO, info)
         return cls(path, info, store)
@@ -144,16 +165,18 @@ class TeacherCache:
     def _reopen(cls, path: Path, info: dict) -> "TeacherCache":
         cache = cls.open(path, complete=False)
         check_key(cache.info["key"], info["key"], path)
-        for name in ("mode", "views", "samples", "block", "output_shape"):
-            if cache.info[name] != info[name]:
+        for name in ("mode", "views", "shard", "samples", "block", "output_shape"):
+            if cache.info.get(name) != info.get(name):
                 raise DataError(
                     f"The teacher cache {path} was begun with {name} "
-                    f"{cache.info[name]}, not {info[name]}; build it in another "
-                    "folder, or delete this one."
+                    f"{cache.info.get(name)}, not {info.get(name)}; build it in "
+                    "another folder, or delete this one."
                 )
         return cache
 
-    def _fill(self, ask: Any, batches: Any, progress: bool | None) -> None:
+    def _fill(
+        self, ask: Any, batches: Any, progress: bool | None, first: int = 0
+    ) -> None:
         from rich.progress import Progress
 
         todo = [(v, set(self._store.missing(v).tolist())) for v in range(self.views)]
@@ -163,7 +186,7 @@ class TeacherCache:
             for view, wanted in todo:
                 if not wanted:
                     continue
-                for number, (x, _) in enumerate(batches.at_view(view)):
+                for number, (x, _) in enumerate(batches.at_view(view), -first):
                     if number not in wanted:
                         continue
                     answer = ask(x)
@@ -209,6 +232,11 @@ class TeacherCache:
         if complete:
             store.require_complete()
         return cls(path, info, store)
+
+    @property
+    def store(self) -> BlockStore:
+        """Its numbers as they lie on disk."""
+        return self._store
 
     @property
     def views(self) -> int:
@@ -270,9 +298,10 @@ class TeacherCache:
         """What the cache is, as plain values; reads all of its numbers.
 
         Returns:
-            `path`, `mode`, `complete`, `blocks`, `views`, `samples`, `output_shape`,
-            `layers`, `bytes`, `bytes_a_picture`, `largest_coding_error` (a bound on
-            what `compact` changes of a logit's difference to the last one), `key`.
+            `path`, `mode`, `complete`, `blocks`, `views`, `samples`, `shard` (of a part
+            alone), `output_shape`, `layers`, `bytes`, `bytes_a_picture`,
+            `largest_coding_error` (a bound on what `compact` changes of a logit's
+            difference to the last one), `key`.
         """
         there, blocks = self._store.progress
         logits = self._store.arrays[LOGITS]
@@ -289,6 +318,7 @@ class TeacherCache:
             "blocks": [there, blocks],
             "views": self.views,
             "samples": self.info["samples"],
+            **({"shard": self.info["shard"]} if "shard" in self.info else {}),
             "output_shape": list(self.output_shape),
             "layers": [list(layer) for layer in self.layers],
             "bytes": self.nbytes,
@@ -307,6 +337,7 @@ class TeacherCache:
         Raises:
             DataError: They are not those that the cache was built for.
         """
+        shards.require_whole(self.info, self.path)
         self._store.require_complete()
         check_key(self.info["key"], batches_key(batches), self.path)
         if batches.views != self.views:
@@ -335,43 +366,7 @@ class TeacherCache:
         Raises:
             DataError: The teachers or batches are others than the cache's.
         """
-        teachers = checks.as_list(teacher, "teacher")
-        layers, dtype = self.layers, self.info["key"].get("teacher_dtype")
-        key = make_key(teachers, batches, layers, dtype)
-        check_key(self.info["key"], key, self.path)
-        self._store.require_complete()
-        ask = asking.asker(asking.prepare(teachers, layers, dtype), layers)
-        size = batches.batch_size
-        blocks = -(-self.info["samples"] // size)
-        places = np.random.default_rng(seed).permutation(self.views * blocks)[:count]
-        largest, samples = {}, 0
-        for view in range(self.views):
-            wanted = {p % blocks for p in places.tolist() if p // blocks == view}
-            if not wanted:
-                continue
-            for number, (x, index) in enumerate(batches.at_view(view)):
-                if number in wanted:
-                    rows = index.numpy()
-                    self._compare(ask(x), view, rows, largest)
-                    samples += len(rows)
-        return {
-            "batches": len(places),
-            "samples": samples,
-            "max_abs_difference": largest.pop(LOGITS),
-            **({"features": largest} if largest else {}),
-        }
-
-    def _compare(self, fresh: dict, view: int, rows: np.ndarray, largest: dict) -> None:
-        """Raise the largest differences seen so far to those of a batch."""
-        pairs = {LOGITS: (fresh[LOGITS], self.read(view, rows))}
-        if fresh[LOGITS].shape[-1] > 1:
-            pairs[LOGITS] = tuple(x - x[..., -1:] for x in pairs[LOGITS])
-        kept = self.read_features(view, rows)
-        for place, (layer, values) in enumerate(kept.items()):
-            pairs[layer[1]] = (fresh[asking.features_name(place)], values)
-        for name, (one, other) in pairs.items():
-            difference = float(np.abs(one - other).max())
-            largest[name] = max(largest.get(name, 0.0), difference)
+        return verifying.compare(self, teacher, batches, count, seed)
 
 
 def _layout(info: dict) -> Layout:

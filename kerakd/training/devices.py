@@ -1,0 +1,187 @@
+"""Training on several devices or machines: a context around the same calls.
+
+TensorFlow spreads a batch by `tf.distribute` (MirroredStrategy, and for several
+machines MultiWorkerMirroredStrategy), JAX by `keras.distribution.DataParallel`. All of
+them want variables that are born with them, so a training within the context is one of
+copies, whose weights come home at its end.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from kerakd.errors import ModelError, RecipeError, nearest
+from kerakd.models.graph import is_functional
+
+MIRRORED, MULTI_WORKER, DATA_PARALLEL = "mirrored", "multi_worker", "data_parallel"
+STRATEGIES = {
+    MIRRORED: "tensorflow",
+    MULTI_WORKER: "tensorflow",
+    DATA_PARALLEL: "jax",
+}
+
+_current: ContextVar["Devices | None"] = ContextVar("kerakd_devices", default=None)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """What trainings are spread over.
+
+    Args:
+        strategy: Of `STRATEGIES`.
+        count: How many devices there are, over all machines.
+        chief: Whether this process writes files.
+        within: Makes the context in which variables are born.
+    """
+
+    strategy: str
+    count: int
+    chief: bool
+    within: Any
+
+
+@contextlib.contextmanager
+def on_devices(count: int | None = None, strategy: str | None = None) -> Iterator[None]:
+    """Spread trainings within this context over several devices.
+
+    A batch is dealt to the devices, and their gradients are added up: losses, metrics
+    and weights of samples are those of one device with the same batch. What looks at a
+    whole batch looks at a device's part of it: BatchNorm's statistics (unless a layer
+    is `synchronized`), and losses that relate samples to one another.
+
+    Args:
+        count: How many; all that there are if `None`. GPUs where there are some.
+        strategy: `"mirrored"`, `"multi_worker"` (TensorFlow; `TF_CONFIG` says who the
+            machines are) or `"data_parallel"` (JAX); by default the backend's own.
+
+    Raises:
+        RecipeError: There are fewer devices, or the backend has no such strategy.
+
+    Example:
+
+    ```python
+    with kerakd.training.on_devices(2):
+        kerakd.train_student(student, train, validation, teacher=teacher)
+    ```
+    """
+    token = _current.set(_make(count, strategy))
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Devices | None:
+    """What trainings are spread over; `None` for one device."""
+    return _current.get()
+
+
+def is_chief() -> bool:
+    """Whether this process writes the files of a training."""
+    devices = current()
+    return devices is None or devices.chief
+
+
+@contextlib.contextmanager
+def variables() -> Iterator[None]:
+    """The context in which the variables of a training are born."""
+    devices = current()
+    with contextlib.nullcontext() if devices is None else devices.within():
+        yield
+
+
+def placed(model: Any) -> Any:
+    """A copy of a model for the devices; the model itself where there is one device.
+
+    Raises:
+        ModelError: The model cannot be copied layer by layer.
+    """
+    if current() is None or not isinstance(model, keras.Model):
+        return model
+    if not is_functional(model):
+        raise ModelError(
+            f"Training on several devices copies the network, and {model.name!r} is a "
+            f"{type(model).__name__}; build it as a functional or Sequential model."
+        )
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def bring_home(copy: keras.Model, model: keras.Model) -> None:
+    """Give the user's model the weights of the copy that was trained."""
+    if copy is not model:
+        model.set_weights(copy.get_weights())
+
+
+def _make(count: int | None, strategy: str | None) -> Devices | None:
+    backend = keras.backend.backend()
+    if strategy is None:
+        strategy = {"tensorflow": MIRRORED, "jax": DATA_PARALLEL}.get(backend)
+    if strategy is not None and strategy not in STRATEGIES:
+        raise RecipeError(
+            f"Unknown strategy {strategy!r}. {nearest(strategy, STRATEGIES)}"
+        )
+    if strategy is None or STRATEGIES[strategy] != backend:
+        raise RecipeError(
+            f"{strategy or 'Several devices'} cannot be had on KERAS_BACKEND={backend}"
+            ": mirrored and multi_worker are TensorFlow's, data_parallel is JAX's."
+        )
+    makers = {
+        MIRRORED: _mirrored,
+        MULTI_WORKER: _multi_worker,
+        DATA_PARALLEL: _parallel,
+    }
+    return makers[strategy](count)
+
+
+def _mirrored(count: int | None) -> Devices | None:
+    import tensorflow as tf
+
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    names = _first(names, count, kind)
+    if len(names) == 1:
+        return None
+    strategy = tf.distribute.MirroredStrategy(names)
+    return Devices(MIRRORED, len(names), True, strategy.scope)
+
+
+def _multi_worker(count: int | None) -> Devices:
+    import tensorflow as tf
+
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    replicas = strategy.num_replicas_in_sync
+    if count is not None and count != replicas:
+        raise RecipeError(
+            f"TF_CONFIG and the machines make {replicas} devices, and {count} were "
+            "asked for; leave the number out."
+        )
+    resolver = strategy.cluster_resolver
+    chief = resolver.task_type in (None, "chief") or (
+        resolver.task_type == "worker"
+        and resolver.task_id == 0
+        and "chief" not in resolver.cluster_spec().as_dict()
+    )
+    return Devices(MULTI_WORKER, replicas, chief, strategy.scope)
+
+
+def _parallel(count: int | None) -> Devices | None:
+    names = _first(keras.distribution.list_devices(), count, "JAX")
+    if len(names) == 1:
+        return None
+    distribution = keras.distribution.DataParallel(devices=names)
+    return Devices(DATA_PARALLEL, len(names), True, distribution.scope)
+
+
+def _first(names: list[str], count: int | None, kind: str) -> list[str]:
+    if count is not None and not 1 <= count <= len(names):
+        raise RecipeError(
+            f"{count} devices were asked for, and there are {len(names)} ({kind}); "
+            f"give a number from 1 to {len(names)}."
+        )
+    return names[:count]
