@@ -19,11 +19,12 @@ from kerakd.distillation.routing import is_routed, route
 from kerakd.distillation.taps import TappedModel
 from kerakd.distillation.teachers import Teachers, resolve
 from kerakd.distillation.terms import make_terms
+from kerakd.distillation.validation import ValidatedOnLabels
 from kerakd.errors import ModelError
 
 
 @keras.saving.register_keras_serializable("kerakd")
-class Distiller(keras.Model):
+class Distiller(ValidatedOnLabels):
     """Trains `student` on labels and on what `teacher` thinks of the same inputs.
 
     `total = student_loss_weight * loss(y, student)
@@ -362,14 +363,10 @@ class Distiller(keras.Model):
             self.total_loss_tracker,
         ]
 
-    def test_step(self, *arguments):
-        result = super().test_step(*arguments)
-        # On JAX `(logs, state)`.
-        logs = result[0] if isinstance(result, tuple) else result
-        for metric in (*self.term_trackers, self.distillation_loss_tracker):
-            logs.pop(metric.name)
-        logs["student_loss"] = logs["total_loss"] = logs["loss"]
-        return result
+    @property
+    def training_logs(self) -> list[str]:
+        own = (*self.term_trackers, self.distillation_loss_tracker)
+        return [metric.name for metric in own]
 
     # Saving ----------------------------------------------------------------------
 

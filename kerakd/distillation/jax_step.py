@@ -79,9 +79,10 @@ def make_train_function(distiller: Any) -> Callable:
             shardings = (None, distiller._get_state_sharding_spec())
         function = jax.jit(function, donate_argnums=0, out_shardings=shardings)
 
+    variables = teacher_variables(distiller)
+
     def step(state, data):
-        values = [variable.value for variable in teacher_variables(distiller)]
-        return function(state, data, values)
+        return function(state, data, [variable.value for variable in variables])
 
     return distiller._make_function(step)
 

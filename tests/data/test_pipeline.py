@@ -226,10 +226,11 @@ def test_op_determinism_gives_the_same_batches(samples):
 def test_images_leave_memory_with_their_batches(samples):
     data = batches(samples, SIZE, augment="full")
     listed(data.dataset())
-    images = weakref.ref(data._images[""])
+    images, pixels = weakref.ref(data.tensors[""]), weakref.ref(data.arrays[""])
     del data
     gc.collect()
     assert images() is None
+    assert pixels() is None
 
 
 def test_settings_are_there_to_be_read(samples):
