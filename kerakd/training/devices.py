@@ -7,6 +7,7 @@ copies, whose weights come home at its end.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -147,8 +148,19 @@ def _mirrored(count: int | None) -> Devices | None:
     names = _first(names, count, kind)
     if len(names) == 1:
         return None
-    strategy = tf.distribute.MirroredStrategy(names)
-    return Devices(MIRRORED, len(names), True, strategy.scope)
+    return Devices(MIRRORED, len(names), True, _strategy(tuple(names)).scope)
+
+
+@functools.cache
+def _strategy(names: tuple[str, ...]) -> Any:
+    """The strategy for these devices: one in a process.
+
+    Each numbers its collective operations from the same number on, and TensorFlow takes
+    those of two strategies for one another's.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(names)
 
 
 def _multi_worker(count: int | None) -> Devices:
