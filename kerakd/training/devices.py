@@ -8,6 +8,7 @@ copies, whose weights come home at its end.
 
 import contextlib
 import functools
+import random
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -108,7 +109,11 @@ def placed(model: Any) -> Any:
             f"Training on several devices copies the network, and {model.name!r} is a "
             f"{type(model).__name__}; build it as a functional or Sequential model."
         )
+    # Keras draws the seeds of initializers here; what is built next, a projector, should
+    # begin as it would without the copy.
+    state = random.getstate()
     copy = keras.models.clone_model(model)
+    random.setstate(state)
     copy.set_weights(model.get_weights())
     return copy
 
