@@ -109,8 +109,8 @@ def placed(model: Any) -> Any:
             f"Training on several devices copies the network, and {model.name!r} is a "
             f"{type(model).__name__}; build it as a functional or Sequential model."
         )
-    # Keras draws the seeds of initializers here; what is built next, a projector, should
-    # begin as it would without the copy.
+    # Keras draws the seeds of initializers here; what is built next, a projector,
+    # should begin as it would without the copy.
     state = random.getstate()
     copy = keras.models.clone_model(model)
     random.setstate(state)
