@@ -28,6 +28,7 @@ ELSEWHERE = {"docs/mobile.md": "tests/compress/test_mobile_page.py"}
 # Pages whose Python takes seconds; the others are slow.
 QUICK = {"docs/own-loss.md", "docs/own-backbone.md", "docs/own-data.md"}
 SMALL_AND_GREY = {
+    "docs/backends.md",
     "docs/cache.md",
     "docs/own-backbone.md",
     "docs/own-data.md",
