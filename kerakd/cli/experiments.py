@@ -315,14 +315,8 @@ def _spread(devices: int | None, strategy: str | None) -> Any:
     """The context in which trainings use several devices, where that was asked for."""
     if devices is None and strategy is None:
         return contextlib.nullcontext()
-    from kerakd.errors import RecipeError
     from kerakd.training import on_devices
 
-    if strategy == "multi_worker":
-        raise RecipeError(
-            "--strategy multi_worker is for train_teacher and train_student in Python, "
-            "one process a machine (docs/backends.md); a run folder has one writer."
-        )
     return on_devices(devices, strategy)
 
 

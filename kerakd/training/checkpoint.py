@@ -63,8 +63,7 @@ def prepare(out: str | os.PathLike, name: str) -> Path:
     folder = make_folder(folder_of(out, name))
     with replacing(folder / "trial") as temporary:
         temporary.write_bytes(b"")
-    # Another machine of the same training may have tried, too.
-    (folder / "trial").unlink(missing_ok=True)
+    (folder / "trial").unlink()
     return folder
 
 

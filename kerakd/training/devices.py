@@ -1,9 +1,8 @@
-"""Training on several devices or machines: a context around the same calls.
+"""Training on several devices of a machine: a context around the same calls.
 
-TensorFlow spreads a batch by `tf.distribute` (MirroredStrategy, and for several
-machines MultiWorkerMirroredStrategy), JAX by `keras.distribution.DataParallel`. All of
-them want variables that are born with them, so a training within the context is one of
-copies, whose weights come home at its end.
+TensorFlow spreads a batch by `tf.distribute.MirroredStrategy`, JAX by
+`keras.distribution.DataParallel`. Both want variables that are born with them, so a
+training within the context is one of copies, whose weights come home at its end.
 """
 
 import contextlib
@@ -19,12 +18,8 @@ import keras
 from kerakd.errors import ModelError, RecipeError, nearest
 from kerakd.models.graph import is_functional
 
-MIRRORED, MULTI_WORKER, DATA_PARALLEL = "mirrored", "multi_worker", "data_parallel"
-STRATEGIES = {
-    MIRRORED: "tensorflow",
-    MULTI_WORKER: "tensorflow",
-    DATA_PARALLEL: "jax",
-}
+MIRRORED, DATA_PARALLEL = "mirrored", "data_parallel"
+STRATEGIES = {MIRRORED: "tensorflow", DATA_PARALLEL: "jax"}
 
 _current: ContextVar["Devices | None"] = ContextVar("kerakd_devices", default=None)
 
@@ -35,14 +30,12 @@ class Devices:
 
     Args:
         strategy: Of `STRATEGIES`.
-        count: How many devices there are, over all machines.
-        chief: Whether this process writes files.
+        count: How many devices there are.
         within: Makes the context in which variables are born.
     """
 
     strategy: str
     count: int
-    chief: bool
     within: Any
 
 
@@ -57,8 +50,8 @@ def on_devices(count: int | None = None, strategy: str | None = None) -> Iterato
 
     Args:
         count: How many; all that there are if `None`. GPUs where there are some.
-        strategy: `"mirrored"`, `"multi_worker"` (TensorFlow; `TF_CONFIG` says who the
-            machines are) or `"data_parallel"` (JAX); by default the backend's own.
+        strategy: `"mirrored"` (TensorFlow) or `"data_parallel"` (JAX); by default the
+            backend's own.
 
     Raises:
         RecipeError: There are fewer devices, or the backend has no such strategy.
@@ -80,12 +73,6 @@ def on_devices(count: int | None = None, strategy: str | None = None) -> Iterato
 def current() -> Devices | None:
     """What trainings are spread over; `None` for one device."""
     return _current.get()
-
-
-def is_chief() -> bool:
-    """Whether this process writes the files of a training."""
-    devices = current()
-    return devices is None or devices.chief
 
 
 @contextlib.contextmanager
@@ -135,14 +122,9 @@ def _make(count: int | None, strategy: str | None) -> Devices | None:
     if strategy is None or STRATEGIES[strategy] != backend:
         raise RecipeError(
             f"{strategy or 'Several devices'} cannot be had on KERAS_BACKEND={backend}"
-            ": mirrored and multi_worker are TensorFlow's, data_parallel is JAX's."
+            ": mirrored is TensorFlow's, data_parallel is JAX's."
         )
-    makers = {
-        MIRRORED: _mirrored,
-        MULTI_WORKER: _multi_worker,
-        DATA_PARALLEL: _parallel,
-    }
-    return makers[strategy](count)
+    return (_mirrored if strategy == MIRRORED else _parallel)(count)
 
 
 def _mirrored(count: int | None) -> Devices | None:
@@ -153,7 +135,7 @@ def _mirrored(count: int | None) -> Devices | None:
     names = _first(names, count, kind)
     if len(names) == 1:
         return None
-    return Devices(MIRRORED, len(names), True, _strategy(tuple(names)).scope)
+    return Devices(MIRRORED, len(names), _strategy(tuple(names)).scope)
 
 
 @functools.cache
@@ -168,31 +150,12 @@ def _strategy(names: tuple[str, ...]) -> Any:
     return tf.distribute.MirroredStrategy(names)
 
 
-def _multi_worker(count: int | None) -> Devices:
-    import tensorflow as tf
-
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    replicas = strategy.num_replicas_in_sync
-    if count is not None and count != replicas:
-        raise RecipeError(
-            f"TF_CONFIG and the machines make {replicas} devices, and {count} were "
-            "asked for; leave the number out."
-        )
-    resolver = strategy.cluster_resolver
-    chief = resolver.task_type in (None, "chief") or (
-        resolver.task_type == "worker"
-        and resolver.task_id == 0
-        and "chief" not in resolver.cluster_spec().as_dict()
-    )
-    return Devices(MULTI_WORKER, replicas, chief, strategy.scope)
-
-
 def _parallel(count: int | None) -> Devices | None:
     names = _first(keras.distribution.list_devices(), count, "JAX")
     if len(names) == 1:
         return None
     distribution = keras.distribution.DataParallel(devices=names)
-    return Devices(DATA_PARALLEL, len(names), True, distribution.scope)
+    return Devices(DATA_PARALLEL, len(names), distribution.scope)
 
 
 def _first(names: list[str], count: int | None, kind: str) -> list[str]:

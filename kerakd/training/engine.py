@@ -7,9 +7,6 @@ import keras
 from kerakd.errors import DataError, KerakdError
 from kerakd.training import devices
 
-# What TensorFlow's collectives raise where a partner is gone.
-_LOST = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
-
 
 def jit_compile(wanted: bool | str) -> bool:
     """Whether a step is compiled as a whole.
@@ -59,12 +56,6 @@ def explain(error: Exception) -> KerakdError | None:
             f"A label is out of range of the model's outputs "
             f"({_first_line(text)}); number the labels from 0 and build the model with "
             "as many classes."
-        )
-    if devices.current() is not None and kind in _LOST:
-        return KerakdError(
-            f"Another process of this training does not answer any more "
-            f"({_first_line(text)}); start all of them again with resume=True "
-            "(--resume), and they go on from the last checkpoint."
         )
     return None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kerakd.training import checkpoint, devices, engine
+from kerakd.training import checkpoint, engine
 from kerakd.training.checkpoint import Position
 from kerakd.training.fused_normalization import fused_batch_norm
 from kerakd.training.history import Chronicle, refill
@@ -142,9 +142,7 @@ class Keeper(keras.callbacks.Callback):
                 state, part = _part(callback.get_state(), f"callback {key}")
                 self.position.callbacks[key] = state
                 arrays |= part
-        # The other machines read their variables too: some are added up only then.
-        if devices.is_chief():
-            checkpoint.write(self._folder, self.position, arrays)
+        checkpoint.write(self._folder, self.position, arrays)
 
     def _variables(self, metrics: bool = False) -> dict[str, list]:
         model = self._trained

@@ -211,8 +211,7 @@ class Session:
         folder = table = found = None
         if self.out is not None:
             folder = checkpoint.prepare(self.out, self.name)
-            if devices.is_chief():
-                table = Path(self.out) / f"history_{self.name}.csv"
+            table = Path(self.out) / f"history_{self.name}.csv"
             found = self._checkpoint(folder, described)
 
         chronicle = Chronicle(
@@ -255,9 +254,8 @@ class Session:
     def _checkpoint(self, folder: Path, described: dict) -> tuple | None:
         """The checkpoint to go on from; without one, a clean start."""
         if not self.resume:
-            if devices.is_chief():
-                checkpoint.clear(folder)
-                (Path(self.out) / f"history_{self.name}.csv").unlink(missing_ok=True)
+            checkpoint.clear(folder)
+            (Path(self.out) / f"history_{self.name}.csv").unlink(missing_ok=True)
             return None
         found = checkpoint.read(folder)
         if found is not None:
