@@ -296,9 +296,10 @@ for name in ("student", "baseline"):
 # which part of the picture speaks for the true class (Grad-CAM).
 
 # %%
-disagree = np.flatnonzero(said["teacher"].argmax(1) != said["student"].argmax(1))
+agree = said["teacher"].argmax(1) == said["student"].argmax(1)
+two = [int(np.flatnonzero(agree)[0]), int(np.flatnonzero(~agree)[0])]
 kerakd.visualize_classification_kd(
-    teacher, distilled, test, idx=[0, int(disagree[0])], methods=["gradcam"]
+    teacher, distilled, test, idx=two, methods=["gradcam"]
 )
 
 # %% [markdown]

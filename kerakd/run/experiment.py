@@ -13,7 +13,7 @@ from kerakd.run import judging, networks, surroundings
 from kerakd.run.auditing import look_for_leaks
 from kerakd.run.caching import get_cache, is_cached
 from kerakd.run.exporting import export_all
-from kerakd.run.external import all_external
+from kerakd.run.external import all_external, check_external
 from kerakd.run.folder import Folder, copy_whole
 from kerakd.run.job import Job
 from kerakd.run.judging import Candidate
@@ -121,6 +121,7 @@ def run_recipe(
         say("Reading the data")
         with folder.stage("data"):
             samples = prepare_samples(recipe, folder, data, splits, say, verbose)
+        check_external(recipe.external, data, samples.class_names)
         places = networks.weights_places(recipe_folder, weights, data)
         job = Job(recipe, folder, samples, places, verbose, warnings_of(samples))
         job.cache = Path(cache) if cache else None

@@ -115,8 +115,9 @@ def explain_run(
         DataError: The images or masks cannot be read.
         RecipeError: An option is out of range.
     """
-    for name, value in (("images", images), ("rise_masks", rise_masks)):
-        if value < 2:
+    least_two = {"images": images, "rise_masks": rise_masks, "limit": limit}
+    for name, value in least_two.items():
+        if value is not None and value < 2:
             raise RecipeError(f"{name} must be at least 2, not {value}.")
     # Before anything is read: a misspelt name needs no data to be told.
     for method in methods or ():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kerakd.data import ImageBatches, Samples, load_images, resolve
+from kerakd.data.layouts import find_layout
 from kerakd.evaluation import (
     bootstrap_intervals,
     classification_metrics,
@@ -29,10 +30,34 @@ def load_external(
         source: As in `kerakd.data.resolve`.
         data: As there.
     """
-    path = Path(source)
-    folder = path if path.is_dir() else resolve(source, data)
     # A file that cannot be read is told; images from elsewhere are not ours to mend.
-    return load_images(folder, skip_bad=True)
+    return load_images(_folder(source, data), skip_bad=True)
+
+
+def check_external(
+    sections: Sequence[Any],
+    data: str | os.PathLike | None,
+    class_names: Sequence[str],
+) -> None:
+    """Find the folders and match the classes, hours before they are needed.
+
+    Args:
+        sections: A recipe's `external`.
+        data: As in `kerakd.data.resolve`.
+        class_names: Those of the models.
+
+    Raises:
+        DataError: A folder is absent or holds no classes, or a class is not known.
+    """
+    for section in sections:
+        folders = find_layout(_folder(section.source, data)).folders
+        theirs = sorted({folder.name for folder in folders})
+        find_counterparts(class_names, theirs, section.classes)
+
+
+def _folder(source: str | os.PathLike, data: str | os.PathLike | None) -> Path:
+    path = Path(source)
+    return path if path.is_dir() else resolve(source, data)
 
 
 def judge_external(

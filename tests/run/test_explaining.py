@@ -141,3 +141,9 @@ def test_samples_are_drawn_evenly():
 def test_a_misspelt_method_is_told_before_anything_is_read(tmp_path):
     with pytest.raises(RecipeError, match="gradcam"):
         explain_run(tmp_path / "nothing", methods=["gradcm"])
+
+
+@pytest.mark.parametrize("option", ["images", "limit", "rise_masks"])
+def test_fewer_than_two_images_are_refused(tmp_path, option):
+    with pytest.raises(RecipeError, match=f"{option} must be at least 2"):
+        explain_run(tmp_path, **{option: 0})
