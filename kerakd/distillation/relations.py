@@ -4,6 +4,7 @@ A relation is between samples, so a sample of weight 0 has to be taken out of th
 samples' relations too: functions here take `present`, a mask of the batch.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -21,7 +22,10 @@ def _as_vectors(teacher: Any, student: Any) -> tuple[Any, Any]:
     dtype = float_dtype(teacher, student)
     for x in (ops.stop_gradient(teacher), student):
         x = ops.cast(x, dtype)
-        vectors.append(ops.reshape(x, (ops.shape(x)[0], -1)))
+        known = None not in x.shape[1:]
+        # Said in numbers where it can be: with -1 a graph forgets the number of classes.
+        size = math.prod(x.shape[1:]) if known else -1
+        vectors.append(ops.reshape(x, (ops.shape(x)[0], size)))
     return vectors[0], vectors[1]
 
 

@@ -194,6 +194,26 @@ def test_single_precision_has_the_digits_of_double(case, scale):
     assert single == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+def test_works_in_a_graph_that_does_not_know_the_size_of_a_batch(case):
+    teacher, student = values(case.shape, 1), values(case.shape, 2)
+    expected = float(case.loss(target(case, teacher), tf.constant(student)))
+
+    def loss(y_true, y_pred):
+        return case.loss(y_true, y_pred)
+
+    said = tf.nest.map_structure(tf.convert_to_tensor, target(case, teacher))
+
+    def open_batch(x):
+        return tf.TensorSpec((None, *x.shape[1:]), x.dtype)
+
+    compiled = tf.function(loss).get_concrete_function(
+        tf.nest.map_structure(open_batch, said),
+        tf.TensorSpec((None, *case.shape[1:]), tf.float32),
+    )
+    found = compiled(*tf.nest.flatten(said), tf.constant(student))
+    np.testing.assert_allclose(float(found), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_works_inside_xla(case):
     teacher, student = values(case.shape, 0), values(case.shape, 1)
     value, gradient = value_and_gradient(case, teacher, student)
