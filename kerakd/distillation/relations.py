@@ -23,7 +23,7 @@ def _as_vectors(teacher: Any, student: Any) -> tuple[Any, Any]:
     for x in (ops.stop_gradient(teacher), student):
         x = ops.cast(x, dtype)
         known = None not in x.shape[1:]
-        # Said in numbers where it can be: with -1 a graph forgets the number of classes.
+        # In numbers where they are known: with -1 a graph forgets how many classes.
         size = math.prod(x.shape[1:]) if known else -1
         vectors.append(ops.reshape(x, (ops.shape(x)[0], size)))
     return vectors[0], vectors[1]
