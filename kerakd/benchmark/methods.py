@@ -13,7 +13,7 @@ import tensorflow as tf
 from kerakd import losses, models
 from kerakd.benchmark import timing
 from kerakd.benchmark.contenders import EMBEDDING, MAPS, contenders, names
-from kerakd.data import ImageBatches, Samples, load_images, resolve, split
+from kerakd.data import ImageBatches, Samples, audit, load_images, resolve, split
 from kerakd.distillation.cache.teacher_cache import TeacherCache
 from kerakd.distillation.distiller import Distiller
 from kerakd.errors import RecipeError, nearest
@@ -42,17 +42,19 @@ def benchmark_methods(
     """Distil one small student by each method, on the same pictures, for as long.
 
     Teacher and student are `plain_cnn`, the teacher four times as wide. The teacher
-    is asked once for each view and read from a cache, so that all methods are shown
-    the same pictures. Weights of feature losses are those of their papers, none is
-    tuned. Judged on the validation images; the test set is not touched.
+    learns from all training images, for half as many epochs, so that it knows more than
+    the few labels that the students have. It is asked once for each view and read from
+    a cache, so that all methods are shown the same pictures. Weights of feature losses
+    are those of their papers, none is tuned. Judged on validation images that have no
+    copy among the training images; the test set is not touched.
 
     Args:
         work: A folder for teachers, caches and `figures.json`; what an earlier call of
             the same arguments has left there is not done again.
         data: As in `kerakd.data.resolve`, for the Kaggle brain-tumour MRI set.
         image_size: Height and width in pixels.
-        per_class: Training images of each class; the teacher has the same ones.
-        epochs: Of each network.
+        per_class: Images of each class that the students learn from; as many judge.
+        epochs: Of each student.
         seeds: Of initial weights and order.
         views: Views of each picture.
         methods: Which ones; all if `None`.
@@ -73,7 +75,10 @@ def benchmark_methods(
     for name in wanted:
         if name not in names():
             raise RecipeError(f"Unknown method {name!r}. {nearest(name, names())}")
-    samples = split(load_images(resolve(_SOURCE, data)), seed=0)
+    say("Looking for copies")
+    samples = load_images(resolve(_SOURCE, data))
+    copies = audit(samples, probe=False, progress=False).clusters
+    samples = split(samples, seed=0, clusters=copies)
     bench = _Bench(Path(work), samples, image_size, per_class, epochs, views, say)
     found: dict[str, Any] = {
         "image_size": image_size,
@@ -131,7 +136,8 @@ class _Bench:
     ):
         self._work, self._size, self._epochs, self._views = work, size, epochs, views
         self._classes = len(samples.class_names)
-        self.train = _some(samples.subset("train"), per_class)
+        self._all = samples.subset("train")
+        self.train = _some(self._all, per_class)
         self.validation = _some(samples.subset("validation"), per_class)
         x, y = next(iter(self._plain(self.validation).dataset()))
         self._judged = x, np.array(y)
@@ -144,8 +150,13 @@ class _Bench:
 
     def batches(self, seed: int, views: int | None) -> ImageBatches:
         """The training pictures; the same views for every seed."""
+        return self._batches_of(self.train, seed, views)
+
+    def _batches_of(
+        self, samples: Samples, seed: int, views: int | None
+    ) -> ImageBatches:
         return ImageBatches(
-            self.train,
+            samples,
             self._size,
             channels=1,
             batch_size=_BATCH,
@@ -170,9 +181,9 @@ class _Bench:
         model = self._network(1.0, 0.3)
         train_teacher(
             model,
-            self.batches(seed, None),
+            self._batches_of(self._all, seed, None),
             options={"schedule": "cosine"},
-            epochs=self._epochs,
+            epochs=max(1, self._epochs // 2),
             out=self._work / f"teacher_{seed}",
             resume=True,
             verbose=0,
