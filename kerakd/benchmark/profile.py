@@ -15,6 +15,8 @@ from kerakd.benchmark.step import Pair, in_fused_mode
 _FUSED = "adam, fused normalisation"
 # Operations that are named; the others are one row.
 _NAMED = 14
+# What runs the operations, which is written like one.
+_AROUND = {"Process", "Run"}
 
 
 def benchmark_profile(
@@ -101,8 +103,9 @@ def operations(block: Callable[[], Any], count: int) -> dict[str, float]:
             for event in line.events:
                 name = plane.event_metadata[event.metadata_id].name
                 # What the executor runs is written "name:kind of operation".
-                if ":" in name and not name.startswith(("end:", "begin:")):
-                    found[name.rsplit(":", 1)[1]] += event.duration_ps / 1e9 / count
+                kind = name.rsplit(":", 1)[-1]
+                if ":" in name and kind not in _AROUND and "__inference" not in kind:
+                    found[kind] += event.duration_ps / 1e9 / count
     rows = found.most_common()
     named = {name.removeprefix("_MklNative"): spent for name, spent in rows[:_NAMED]}
     return {**named, "others": sum(spent for _, spent in rows[_NAMED:])}

@@ -70,7 +70,7 @@ def test_devices_that_are_not_there_are_named():
     ):
         pass
     with (
-        pytest.raises(RecipeError, match=r"data_parallel cannot .* tensorflow"),
+        pytest.raises(RecipeError, match=r"data_parallel cannot .*tensorflow"),
         on_devices(1, "data_parallel"),
     ):
         pass
