@@ -31,7 +31,8 @@ class DistillationSection:
         label_layer: The student's layer whose logits the labels teach, such as
             `class_logits` of DeiT; its output where left out.
         teacher_dtype: `bfloat16` for a teacher that computes in it, twice as fast on
-            some processors and a little less exact.
+            some processors and a little less exact; `float32` for one whose batch
+            normalisation is folded into its convolutions, and no more.
     """
 
     student_loss_weight: Share | None = None
@@ -43,7 +44,7 @@ class DistillationSection:
     views: Annotated[int, Positive] | None = None
     cache_mode: Literal["exact", "compact"] = "exact"
     label_layer: str | None = None
-    teacher_dtype: Literal["bfloat16", "float16"] | None = None
+    teacher_dtype: Literal["bfloat16", "float16", "float32"] | None = None
 
     def __post_init__(self):
         self._settle_weights()

@@ -17,11 +17,11 @@ from kerakd.compress.requests import check_integer_options
 from kerakd.data import ImageBatches, Samples, load_images, resolve, split
 from kerakd.errors import DataError, RecipeError, nearest
 from kerakd.evaluation import read_predictions
-from kerakd.files import read_json, sha256_of, write_json
+from kerakd.files import read_json, sha256_of
 from kerakd.recipe import load_recipe
-from kerakd.report.compression import draw_layer_errors, draw_pareto
 from kerakd.run import networks
 from kerakd.run.assess import samples_of
+from kerakd.run.compression_files import keep_figures
 from kerakd.run.exporting import few
 from kerakd.run.segmentation.opening import is_segmentation
 
@@ -168,11 +168,7 @@ def compress_run(
         "class_names": list(samples.class_names),
         "teacher": "teacher" if others else None,
     }
-    write_json(folder / "compression.json", figures)
-    draw_pareto(figures, folder / "figures" / "pareto.png")
-    layers = exports["int8"].report.get("sensitive") if "int8" in exports else None
-    if layers:
-        draw_layer_errors(layers, folder / "figures" / "layer_errors.png")
+    keep_figures(folder, figures, exports)
     return figures
 
 

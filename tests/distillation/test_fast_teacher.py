@@ -142,3 +142,13 @@ def test_a_network_called_twice_inside_another_is_left_alone():
     assert isinstance(
         copy.get_layer("body").get_layer("bn"), keras.layers.BatchNormalization
     )
+
+
+def test_a_recipe_knows_the_same_dtypes():
+    from typing import get_args, get_type_hints
+
+    from kerakd.distillation.fast_teacher import DTYPES
+    from kerakd.recipe.distilling import DistillationSection
+
+    known = get_args(get_type_hints(DistillationSection)["teacher_dtype"])
+    assert set(get_args(known[0])) == set(DTYPES)

@@ -9,9 +9,9 @@ from kerakd.compress import Export, verify
 from kerakd.compress.measuring import benchmark_models
 from kerakd.data.volumes.batches import SliceBatches
 from kerakd.errors import DataError
-from kerakd.files import read_json, write_json
-from kerakd.report.compression import draw_layer_errors, draw_pareto
+from kerakd.files import read_json
 from kerakd.run import networks
+from kerakd.run.compression_files import keep_figures
 from kerakd.run.segmentation.exporting import (
     KERAS,
     compare,
@@ -133,11 +133,7 @@ def compress_segmentation(
         "student": found[KERAS]["regions"],
         "teacher": found["teacher"]["regions"] if "teacher" in found else None,
     }
-    write_json(folder / "compression.json", figures)
-    draw_pareto(figures, folder / "figures" / "pareto.png")
-    layers = exports["int8"].report.get("sensitive") if "int8" in exports else None
-    if layers:
-        draw_layer_errors(layers, folder / "figures" / "layer_errors.png")
+    keep_figures(folder, figures, exports)
     return figures
 
 
