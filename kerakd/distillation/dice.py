@@ -31,8 +31,10 @@ def _as_logits(logits: Any) -> Any:
     return ops.cast(logits, float_dtype(logits))
 
 
-def dice_per_sample(labels: Any, logits: Any, background: bool = False) -> Any:
-    """`dice` before the mean over samples, shape `(batch,)`."""
+def dice_per_sample(
+    labels: Any, logits: Any, background: bool = False, batch: bool = False
+) -> Any:
+    """`dice` before the mean over samples, shape `(batch,)`; all alike with `batch`."""
     logits = _as_logits(logits)
     target = _one_hot(labels, logits)
     single = logits.shape[-1] == 1
@@ -40,13 +42,19 @@ def dice_per_sample(labels: Any, logits: Any, background: bool = False) -> Any:
     places = tuple(range(1, len(logits.shape) - 1))
     both = ops.sum(share * target, axis=places)
     either = ops.sum(share, axis=places) + ops.sum(target, axis=places)
+    if batch:
+        samples = ops.ones_like(both)
+        both = samples * ops.sum(both, axis=0, keepdims=True)
+        either = samples * ops.sum(either, axis=0, keepdims=True)
     found = (2.0 * both + _SMOOTH) / (either + _SMOOTH)
     if not single and not background:
         found = found[:, 1:]
     return 1.0 - ops.mean(found, axis=-1)
 
 
-def dice(labels: Any, logits: Any, background: bool = False) -> Any:
+def dice(
+    labels: Any, logits: Any, background: bool = False, batch: bool = False
+) -> Any:
     """1 less the soft Dice coefficient, mean over classes and samples.
 
     `1 - (2 * sum p y + s) / (sum p + sum y + s)` with s = 1e-5. "V-Net", Milletari et
@@ -59,11 +67,14 @@ def dice(labels: Any, logits: Any, background: bool = False) -> Any:
         logits: Float tensor `(batch, height, width, classes)`; any number of axes
             between the first and the last. One class is that of a sigmoid.
         background: Whether class 0 counts; it is left out where there are several.
+        batch: Whether the sums run over all samples of the batch together, as nnU-Net
+            has it for slices. Sample by sample, one without any tumour costs the same
+            whether a few of its pixels or a thousand are called tumour.
 
     Returns:
         A scalar in [0, 1].
     """
-    return ops.mean(dice_per_sample(labels, logits, background))
+    return ops.mean(dice_per_sample(labels, logits, background, batch))
 
 
 def dice_crossentropy(
@@ -72,6 +83,7 @@ def dice_crossentropy(
     dice_weight: float = 1.0,
     crossentropy_weight: float = 1.0,
     background: bool = False,
+    batch: bool = False,
 ) -> Any:
     """`dice_weight * dice + crossentropy_weight * crossentropy`, mean over samples.
 
@@ -83,23 +95,26 @@ def dice_crossentropy(
         dice_weight: Weight of the Dice part.
         crossentropy_weight: Weight of the crossentropy, a mean over pixels.
         background: As in `dice`.
+        batch: As in `dice`.
 
     Returns:
         A scalar of at least 0.
     """
     return ops.mean(
-        _together(labels, logits, dice_weight, crossentropy_weight, background)
+        _together(labels, logits, dice_weight, crossentropy_weight, background, batch)
     )
 
 
-def _together(labels, logits, dice_weight, crossentropy_weight, background) -> Any:
+def _together(
+    labels, logits, dice_weight, crossentropy_weight, background, batch
+) -> Any:
     logits = _as_logits(logits)
     target = _one_hot(labels, logits)
     if logits.shape[-1] == 1:
         crossentropy = ops.binary_crossentropy(target, logits, from_logits=True)
     else:
         crossentropy = -ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1)
-    part = dice_per_sample(target, logits, background)
+    part = dice_per_sample(target, logits, background, batch)
     return dice_weight * part + crossentropy_weight * flat_mean(crossentropy)
 
 
@@ -115,6 +130,8 @@ class DiceCrossentropy(keras.losses.Loss):
         dice_weight: At least 0.
         crossentropy_weight: At least 0.
         background: Whether class 0 counts in the Dice part.
+        batch: Whether the Dice part sums over the whole batch, see `dice`; sample
+            weights then leave out of the crossentropy, and not of those sums.
         name: As in `keras.losses.Loss`.
         reduction: As in `keras.losses.Loss`.
         dtype: As in `keras.losses.Loss`.
@@ -135,6 +152,7 @@ class DiceCrossentropy(keras.losses.Loss):
         dice_weight: float = 1.0,
         crossentropy_weight: float = 1.0,
         background: bool = False,
+        batch: bool = False,
         name: str = "dice_crossentropy",
         reduction: str = "sum_over_batch_size",
         dtype: Any = None,
@@ -146,6 +164,7 @@ class DiceCrossentropy(keras.losses.Loss):
             crossentropy_weight, "crossentropy_weight", 0.0, infinity
         )
         self.background = background
+        self.batch = batch
 
     def call(self, y_true, y_pred):
         return _together(
@@ -154,6 +173,7 @@ class DiceCrossentropy(keras.losses.Loss):
             self.dice_weight,
             self.crossentropy_weight,
             self.background,
+            self.batch,
         )
 
     def get_config(self) -> dict:
@@ -163,5 +183,6 @@ class DiceCrossentropy(keras.losses.Loss):
             dice_weight=self.dice_weight,
             crossentropy_weight=self.crossentropy_weight,
             background=self.background,
+            batch=self.batch,
         )
         return config

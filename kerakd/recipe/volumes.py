@@ -24,6 +24,10 @@ class VolumesSection:
         empty_rate: Share of the training slices without tumour that an epoch sees.
         dice_weight: Of the Dice part in the loss on the labels.
         crossentropy_weight: Of its crossentropy part.
+        batch_dice: Whether the Dice part sums over all slices of a batch together, so
+            that false alarms in slices without tumour cost as much as elsewhere.
+        largest_component: Whether only the largest piece of tumour of a case counts as
+            its answer, wherever cases are judged.
         empty: What metrics are on empty masks, see
             `kerakd.evaluation.segmentation.EMPTY_POLICIES`.
         tolerance: Of the surface Dice, in millimetres.
@@ -36,6 +40,8 @@ class VolumesSection:
     empty_rate: Annotated[float, Range(minimum=0, maximum=1)] = 0.3
     dice_weight: Weight = 1.0
     crossentropy_weight: Weight = 1.0
+    batch_dice: bool = False
+    largest_component: bool = False
     empty: Literal["brats2023", "diagonal", "exclude"] = "brats2023"
     tolerance: Weight = 1.0
     cache: str | None = None

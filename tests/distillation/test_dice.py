@@ -39,6 +39,33 @@ def test_agrees_with_its_formula(background):
         assert float(losses.dice(labels, LOGITS, background)) == found
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_a_batch_is_one_large_sample(background):
+    side_by_side = np.concatenate(list(LOGITS))[None]
+    labels = np.concatenate(list(LABELS))[None]
+    found = losses.dice_crossentropy(
+        LABELS, LOGITS, 2.0, 0.5, background=background, batch=True
+    )
+    assert float(found) == pytest.approx(
+        float(losses.dice_crossentropy(labels, side_by_side, 2.0, 0.5, background)),
+        rel=1e-6,
+    )
+
+
+def test_only_a_batch_minds_how_many_false_alarms():
+    labels = np.zeros((2, 4, 4), int)
+    labels[0, :2] = 1
+    right = np.zeros((2, 4, 4, 2), "float32")
+    right[..., 1] = np.where(labels, 30.0, -30.0)
+    few, many = right.copy(), right.copy()
+    few[1, 0, :1, 1] = 30.0
+    many[1, :, :, 1] = 30.0
+    alone = [float(losses.dice(labels, one)) for one in (few, many)]
+    together = [float(losses.dice(labels, one, batch=True)) for one in (few, many)]
+    assert alone == pytest.approx([0.5, 0.5], abs=1e-4)
+    assert together == pytest.approx([1 / 17, 1 - 16 / 32], abs=1e-4)
+
+
 def test_one_logit_is_a_sigmoids():
     labels = LABELS > 1
     single = LOGITS[..., :1]
@@ -71,7 +98,7 @@ def test_extreme_logits_and_weights(dtype):
 
 
 def test_round_trip_and_training():
-    loss = losses.DiceCrossentropy(0.5, 2.0, background=True)
+    loss = losses.DiceCrossentropy(0.5, 2.0, background=True, batch=True)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(loss)))
     copy = keras.saving.deserialize_keras_object(config)
     assert float(copy(LABELS, LOGITS)) == float(loss(LABELS, LOGITS))

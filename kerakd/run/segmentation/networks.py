@@ -140,7 +140,11 @@ class Trainer:
     def _common(self) -> dict[str, Any]:
         section = self.recipe.volumes
         return {
-            "loss": DiceCrossentropy(section.dice_weight, section.crossentropy_weight),
+            "loss": DiceCrossentropy(
+                section.dice_weight,
+                section.crossentropy_weight,
+                batch=section.batch_dice,
+            ),
             "metrics": [],
             "resume": self.folder.resuming,
             "verbose": self.verbose,
