@@ -1,5 +1,6 @@
 """A case in, a mask out, for `.keras` and `.tflite` files alike."""
 
+import copy
 import dataclasses
 import os
 import resource
@@ -89,7 +90,7 @@ def predict_case(
     *,
     modalities: Sequence[str] | None = None,
     scheme: str | LabelScheme | None = None,
-    largest_component: bool = False,
+    largest_component: bool | None = None,
     overlay: str | os.PathLike | None = None,
     measure: bool = True,
 ) -> CasePrediction:
@@ -104,8 +105,8 @@ def predict_case(
         scheme: What the numbers in the mask mean. Of a network that tells parts of a
             tumour apart it is by default what the naming of the case says, and has to
             be given where that says nothing; of others `"tumour-1"`.
-        largest_component: Keep only the largest piece of tumour (by face, edge or
-            corner).
+        largest_component: Whether to keep only the largest piece of tumour; by default
+            as the run of the model was judged.
         overlay: A PNG to write: slices with the mask over them.
         measure: Whether the metrics are taken where the case has a mask of its own and
             its scheme is known.
@@ -128,9 +129,13 @@ def predict_case(
         check_ending(out)
     if not isinstance(case, Case):
         case = open_case(case)
-    segmenter = model
     if not isinstance(model, Segmenter):
-        segmenter = Segmenter.open(model, modalities)
+        segmenter = Segmenter.open(model, modalities, largest_component)
+    elif largest_component is None:
+        segmenter = model
+    else:
+        segmenter = copy.copy(model)
+        segmenter.largest_component = largest_component
     written, of_truth = _schemes(segmenter, case, scheme)
     watch = Watch()
     with watch("read"):
@@ -139,9 +144,6 @@ def predict_case(
         )
     classes = segmenter.classes(volumes, watch)
     notes = list(volumes.notes)
-    if largest_component:
-        with watch("largest component"):
-            classes = keep_largest(classes)
     if out is not None:
         with watch("write"):
             write_mask(out, classes, volumes, written)
@@ -174,22 +176,6 @@ def predict_case(
         metrics,
         tuple(notes),
     )
-
-
-def keep_largest(classes: np.ndarray) -> np.ndarray:
-    """The largest piece of tumour alone; all classes of it.
-
-    Args:
-        classes: uint8 `(slices, height, width)`.
-    """
-    from scipy import ndimage
-
-    pieces, count = ndimage.label(classes > 0, np.ones((3, 3, 3), bool))
-    if count < 2:
-        return classes
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return np.where(pieces == sizes.argmax(), classes, 0).astype(np.uint8)
 
 
 def peak_gigabytes() -> float:

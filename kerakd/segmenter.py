@@ -29,6 +29,8 @@ class Segmenter:
         input_shape: `(height, width, channels)`.
         modalities: The channels.
         target: What the logits tell apart, see `kerakd.data.volumes.TARGETS`.
+        largest_component: Whether only the largest piece of tumour of a case is its
+            answer.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Segmenter:
         input_shape: tuple[int, int, int],
         modalities: Sequence[str],
         target: str,
+        largest_component: bool = False,
     ):
         self.run = run
         self.input_shape = tuple(input_shape)
         self.modalities = check_modalities(modalities)
         self.target = target
+        self.largest_component = largest_component
         if len(self.modalities) != self.input_shape[2]:
             raise RecipeError(
                 f"The model takes {self.input_shape[2]} channels and modalities names "
@@ -51,7 +55,10 @@ class Segmenter:
 
     @classmethod
     def open(
-        cls, path: str | os.PathLike, modalities: Sequence[str] | None = None
+        cls,
+        path: str | os.PathLike,
+        modalities: Sequence[str] | None = None,
+        largest_component: bool | None = None,
     ) -> "Segmenter":
         """Open a model file.
 
@@ -60,6 +67,8 @@ class Segmenter:
                 `.tflite` file.
             modalities: Its channels; by default what the run that made it tells
                 (`metrics.json` or `<model>.json` beside it, or the file itself).
+            largest_component: As in `Segmenter`; by default what is told likewise,
+                and False where nothing is.
 
         Raises:
             ModelError: The file is absent, damaged, or no model that segments.
@@ -94,7 +103,9 @@ class Segmenter:
                 f"{path} tells {output[3]} classes apart; expected 2 (tumour or not) "
                 "or 4 (core, oedema, enhancing tumour, or none)."
             )
-        return cls(run, shape, modalities, counts[output[3]])
+        if largest_component is None:
+            largest_component = told.get("largest_component") is True
+        return cls(run, shape, modalities, counts[output[3]], largest_component)
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -135,7 +146,27 @@ class Segmenter:
         with watch("resize back"):
             found = np.zeros(brain.shape, np.uint8)
             found[kept] = logits_to_classes(logits, size, self.target)
+        if self.largest_component:
+            with watch("largest component"):
+                found = keep_largest(found)
         return found
+
+
+def keep_largest(classes: np.ndarray) -> np.ndarray:
+    """The largest piece of tumour alone; all classes of it.
+
+    Args:
+        classes: uint8 `(slices, height, width)`. A piece hangs together by faces, edges
+            or corners.
+    """
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(classes > 0, np.ones((3, 3, 3), bool))
+    if count < 2:
+        return classes
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return np.where(pieces == sizes.argmax(), classes, 0).astype(np.uint8)
 
 
 class Watch:

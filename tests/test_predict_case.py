@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from kerakd.cli.app import app
 from kerakd.errors import DataError, ModelError, RecipeError
-from kerakd.predict_case import keep_largest, open_case, predict_case
-from kerakd.segmenter import Segmenter
+from kerakd.predict_case import open_case, predict_case
+from kerakd.segmenter import Segmenter, keep_largest
 from tests.data.volumes import made
 
 ALL = ("t1", "t1ce", "t2", "flair")
@@ -127,6 +127,12 @@ def test_the_largest_component_alone(tmp_path, two):
     answer = predict_case(two, folder, tmp_path / "m.nii", largest_component=True)
     everything = predict_case(two, folder)
     assert 0 < answer.volumes_ml["WT"] < everything.volumes_ml["WT"]
+    # A segmenter's own rule holds where nothing else is said.
+    one = Segmenter(bright_is_tumour, (24, 20, 4), ALL, "whole_tumour", True)
+    assert predict_case(one, folder).volumes_ml == answer.volumes_ml
+    said = predict_case(one, folder, largest_component=False)
+    assert said.volumes_ml == everything.volumes_ml
+    assert one.largest_component
 
 
 def test_one_case_is_wanted(tmp_path, two):

@@ -32,9 +32,12 @@ Scheme = Annotated[
     ),
 ]
 LargestComponent = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--largest-component", help="Keep only the largest piece of tumour of a case."
+        "--largest-component/--all-components",
+        help="Keep only the largest piece of tumour of a case, or all. "
+        "Default: as the run of the model was judged.",
+        show_default=False,
     ),
 ]
 Overlay = Annotated[
@@ -58,7 +61,7 @@ def refuse_for_images(*options: Any) -> None:
     """Options of cases with images are a mistake."""
     from kerakd.errors import RecipeError
 
-    if any(options):
+    if any(option is not None for option in options):
         raise RecipeError(
             "--out, --modalities, --scheme, --largest-component and --overlay belong "
             "to a case of volumes; give the folder of one, or leave them out."
@@ -71,7 +74,7 @@ def segment(
     out: Path | None,
     modalities: str | None,
     scheme: str | None,
-    largest_component: bool,
+    largest_component: bool | None,
     overlay: Path | None,
     json: Path | None,
 ) -> None:

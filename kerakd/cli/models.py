@@ -87,7 +87,7 @@ def predict(
     out: cases.Out = None,
     modalities: cases.Modalities = None,
     scheme: cases.Scheme = None,
-    largest_component: cases.LargestComponent = False,
+    largest_component: cases.LargestComponent = None,
     overlay: cases.Overlay = None,
     json: common.Json = None,
 ) -> None:

@@ -13,7 +13,9 @@ _HANDLE = re.compile(r"([\w.-]+)/([\w.-]+)(?:/versions/([1-9]\d*))?")
 
 
 def resolve(
-    source: str | os.PathLike | None, data: str | os.PathLike | None = None
+    source: str | os.PathLike | None,
+    data: str | os.PathLike | None = None,
+    expected: str = EXPECTED_TREE,
 ) -> Path:
     """The folder of a data set.
 
@@ -29,6 +31,8 @@ def resolve(
             - None: `data` itself.
         data: The folder of data sets, or of this one (`--data`). By default that of the
             environment variable `KERAKD_DATA`.
+        expected: How the files of a data set may lie, for the errors; by default the
+            layouts of classified images.
 
     Returns:
         An existing folder.
@@ -58,15 +62,15 @@ def resolve(
         if data is None:
             raise DataError(
                 "No data set was named; give its folder with --data, or set the "
-                f"environment variable {DATA_VARIABLE}.\n{EXPECTED_TREE}"
+                f"environment variable {DATA_VARIABLE}.\n{expected}"
             )
         return data
     if isinstance(source, str) and source.startswith(_KAGGLE):
-        return _kaggle(source, data, given)
-    return _folder(Path(source).expanduser(), data)
+        return _kaggle(source, data, given, expected)
+    return _folder(Path(source).expanduser(), data, expected)
 
 
-def _folder(source: Path, data: Path | None) -> Path:
+def _folder(source: Path, data: Path | None, expected: str) -> Path:
     if data is not None and not source.is_absolute() and (data / source).is_dir():
         return data / source
     if source.is_dir():
@@ -78,7 +82,7 @@ def _folder(source: Path, data: Path | None) -> Path:
         raise DataError(
             f"There is no folder {source}; give the data set, or the folder that holds "
             f"it, with --data, or set the environment variable {DATA_VARIABLE}.\n"
-            f"{EXPECTED_TREE}"
+            f"{expected}"
         )
     if data.name == source.name or holds_layout(data):
         return data
@@ -87,11 +91,11 @@ def _folder(source: Path, data: Path | None) -> Path:
     raise DataError(
         f"There is no folder {source} in {data}, and {data} is no data set itself."
         f"{hint} Name the data set, or the folder that holds it, with --data.\n"
-        f"{EXPECTED_TREE}"
+        f"{expected}"
     )
 
 
-def _kaggle(source: str, data: Path | None, given: bool) -> Path:
+def _kaggle(source: str, data: Path | None, given: bool, expected: str) -> Path:
     handle = source.removeprefix(_KAGGLE)
     match = _HANDLE.fullmatch(handle)
     if match is None:
@@ -111,10 +115,10 @@ def _kaggle(source: str, data: Path | None, given: bool) -> Path:
             f"{source!r} names no version; write {source}/versions/N (the number is on "
             f"www.kaggle.com/datasets/{owner}/{slug})."
         )
-    return _download(handle, owner, slug)
+    return _download(handle, owner, slug, expected)
 
 
-def _download(handle: str, owner: str, slug: str) -> Path:
+def _download(handle: str, owner: str, slug: str, expected: str) -> Path:
     import kagglehub
     import requests
     from kagglehub.exceptions import (
@@ -143,5 +147,5 @@ def _download(handle: str, owner: str, slug: str) -> Path:
             f"Cannot get the Kaggle data set {handle} ({reason}), and it is not in "
             "kagglehub's cache. Download it from "
             f"www.kaggle.com/datasets/{owner}/{slug}, unpack it, and give its folder "
-            f"with --data FOLDER.\n{EXPECTED_TREE}"
+            f"with --data FOLDER.\n{expected}"
         ) from error

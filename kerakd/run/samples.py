@@ -15,12 +15,14 @@ from kerakd.data import (
     save_splits,
     split,
 )
+from kerakd.data.layouts import EXPECTED_TREE
 from kerakd.data.phantom import (
     PATIENT_PATTERN,
     write_phantom,
     write_phantom_volumes,
 )
 from kerakd.data.remarks import remarks
+from kerakd.data.volumes.layouts import EXPECTED
 from kerakd.errors import DataError, RecipeError, nearest
 from kerakd.recipe import Recipe
 from kerakd.run.auditing import clusters_of
@@ -143,9 +145,10 @@ def source_of(recipe: Recipe, folder: Folder, data: str | os.PathLike | None) ->
         DataError: There is no such folder.
         RecipeError: Phantoms have no such option.
     """
-    if recipe.data.source != PHANTOM:
-        return resolve(recipe.data.source, data)
     segmented = recipe.task == "segmentation"
+    if recipe.data.source != PHANTOM:
+        expected = EXPECTED if segmented else EXPECTED_TREE
+        return resolve(recipe.data.source, data, expected)
     write = write_phantom_volumes if segmented else write_phantom
     known = [
         name

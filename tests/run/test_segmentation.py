@@ -34,7 +34,11 @@ def page(**changes):
         "name": "Tiny",
         "task": "segmentation",
         "data": {"source": "kaggle_3m", "validation": 0.2, "test": 0.2},
-        "volumes": {"empty_rate": 0.5},
+        "volumes": {
+            "empty_rate": 0.5,
+            "batch_dice": True,
+            "largest_component": True,
+        },
         "augmentation": "slices",
         "teacher": {"model": "unet_teacher", **network},
         "student": {"model": "unet_student", **network},
@@ -125,6 +129,8 @@ def test_the_models_of_a_run_know_their_channels(finished, data, tmp_path):
             out / name, data / "kaggle_3m" / case, tmp_path / "mask.nii.gz"
         )
         dices.append(answer.metrics["WT"]["dice"])
+        # As the run was judged: its answer for a case is one piece.
+        assert "largest component" in answer.seconds
     mean = metrics["models"]["student"]["test"]["WT"]["dice"]["mean"]
     np.testing.assert_allclose(dices, mean, atol=5e-3)
 
@@ -261,7 +267,7 @@ def test_a_cached_student_is_the_one_that_asks_its_teacher_at_each_step(cached, 
         teacher=kerakd.load(out / "teacher.keras", compile=False),
         distillation_losses=kerakd.losses.PixelwiseKL(temperature=3),
         options=recipe.student.training,
-        loss=kerakd.losses.DiceCrossentropy(),
+        loss=kerakd.losses.DiceCrossentropy(batch=True),
         metrics=[],
         verbose=0,
     )
@@ -299,6 +305,7 @@ def test_a_cache_of_other_slices_is_refused(cached, data, tmp_path):
         ("teacher.image_size=32", "both see the same slices", RecipeError),
         ("student.model=unet_studnt", "student: ", ModelError),
         ("data.skip_bad=false", "Case TCGA_XX_0000_19990101: the slice", DataError),
+        ("data.source=/absent/cases", "(?s)folder /absent/cases.*kaggle_3m", DataError),
         ("teacher.members=2", "has one teacher", RecipeError),
     ],
 )

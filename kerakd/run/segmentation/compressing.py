@@ -65,6 +65,7 @@ def compress_segmentation(
         `kerakd.run.segmentation.exporting.compare`).
     """
     opened = open_run(folder, data)
+    section = opened.recipe.volumes
     model = networks.load_logits(model_path)
     volumes = opened.volumes.subset(on)
     if not len(volumes):
@@ -107,12 +108,14 @@ def compress_segmentation(
     say(f"Measure speed, and masks of {len(volumes)} {on} cases")
     paths = {mode: one.path for mode, one in exports.items()}
     figures = benchmark_models(list(paths.values()))
-    segmenters = {KERAS: segmenter_of(model, opened.store)}
-    segmenters |= {m: segmenter_of_file(p, opened.store) for m, p in paths.items()}
+    segmenters = {KERAS: segmenter_of(model, opened.store, section)}
+    segmenters |= {
+        m: segmenter_of_file(p, opened.store, section) for m, p in paths.items()
+    }
     if (folder / "teacher.keras").is_file():
         teacher = networks.load_network(folder / "teacher.keras")
-        segmenters["teacher"] = segmenter_of(teacher, opened.store)
-    found = compare(volumes, opened.recipe.volumes, segmenters, opened.recipe.seed)
+        segmenters["teacher"] = segmenter_of(teacher, opened.store, section)
+    found = compare(volumes, section, segmenters, opened.recipe.seed)
     slices = SliceBatches(opened.store, on)
     for variant, (mode, made) in zip(figures["variants"], exports.items(), strict=True):
         regions = found[mode]["regions"]
@@ -139,13 +142,12 @@ def compress_segmentation(
 
 def _lost(opened: Opened, model: Any, export: Export) -> float:
     """How far a file moves the Dice of the validation patients, at its worst region."""
+    section = opened.recipe.volumes
     segmenters = {
-        KERAS: segmenter_of(model, opened.store),
-        "file": segmenter_of_file(export.path, opened.store),
+        KERAS: segmenter_of(model, opened.store, section),
+        "file": segmenter_of_file(export.path, opened.store, section),
     }
-    found = compare(
-        opened.volumes.subset("validation"), opened.recipe.volumes, segmenters
-    )
+    found = compare(opened.volumes.subset("validation"), section, segmenters)
     moved = [one["dice"]["mean"] or 0.0 for one in found["file"]["difference"].values()]
     return max(map(abs, moved))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kerakd.data import resolve
+from kerakd.data.volumes.layouts import EXPECTED
 from kerakd.data.volumes.reading import read_case
 from kerakd.data.volumes.table import NO_TRUTH, Volumes, load_volumes
 from kerakd.errors import DataError, RecipeError, nearest
@@ -100,6 +101,7 @@ def _elsewhere(segmenter: Segmenter, data: Any, split: str) -> Volumes:
             f"The model lies in no run folder, so there is no {split} split; take all "
             "cases with --split all."
         )
-    found = load_volumes(resolve(None, data), modalities=segmenter.modalities)
+    folder = resolve(None, data, EXPECTED)
+    found = load_volumes(folder, modalities=segmenter.modalities)
     known = (found.samples.table["label"] != NO_TRUTH).to_numpy().nonzero()[0]
     return found.take(known)

@@ -142,7 +142,10 @@ def run_segmentation(
             metrics,
             found,
             volumes.subset("test"),
-            {name: segmenter_of(model, store) for name, model in named.items()},
+            {
+                name: segmenter_of(model, store, recipe.volumes)
+                for name, model in named.items()
+            },
         )
     return metrics
 
@@ -157,10 +160,10 @@ def _judge(
     metrics: dict[str, Any],
 ) -> tuple[dict[str, keras.Model], dict[str, Any]]:
     """Choose the students on validation, then test every one of them."""
-    every = {"teacher": segmenter_of(teacher, store)}
+    every = {"teacher": segmenter_of(teacher, store, recipe.volumes)}
     for role, by_seed in students.items():
         for seed, model in by_seed.items():
-            every[f"{role}, seed {seed}"] = segmenter_of(model, store)
+            every[f"{role}, seed {seed}"] = segmenter_of(model, store, recipe.volumes)
     _, validation = judge(recipe, volumes, "validation", every)
     found, test = judge(recipe, volumes, "test", every)
     known = metrics["models"]
@@ -204,7 +207,7 @@ def _export(
 ) -> dict[str, Any]:
     """Write the files; what they keep is measured on the test cases."""
     told = {}
-    segmenters = {KERAS: segmenter_of(student, store)}
+    segmenters = {KERAS: segmenter_of(student, store, recipe.volumes)}
     for mode in recipe.export.modes:
         path = folder / f"student_{mode}.tflite"
         export = export_student(
@@ -217,7 +220,7 @@ def _export(
             seed=recipe.seed,
         )
         told[mode] = {"file": path.name, "bytes": export.bytes}
-        segmenters[mode] = segmenter_of_file(path, store)
+        segmenters[mode] = segmenter_of_file(path, store, recipe.volumes)
     found = compare(volumes.subset("test"), recipe.volumes, segmenters, recipe.seed)
     return {mode: one | found[mode] for mode, one in told.items()}
 
@@ -263,6 +266,7 @@ def _frame(
         "class_names": list(TARGETS[recipe.volumes.target][0]),
         "segmentation": {
             "modalities": list(volumes.modalities),
+            "largest_component": recipe.volumes.largest_component,
             "target": recipe.volumes.target,
             "scheme": volumes.scheme.name if volumes.scheme else None,
             "normalisation": "z-score by case and modality inside the brain, 0 outside",

@@ -57,10 +57,18 @@ def export_student(
     )
 
 
-def segmenter_of_file(path: Path, store: SliceStore) -> Segmenter:
+def segmenter_of_file(
+    path: Path, store: SliceStore, section: VolumesSection
+) -> Segmenter:
     """An exported file of a run as it segments cases."""
     model = LiteRTModel(path)
-    return Segmenter(model, model.input_shape[1:], store.modalities, store.target)
+    return Segmenter(
+        model,
+        model.input_shape[1:],
+        store.modalities,
+        store.target,
+        section.largest_component,
+    )
 
 
 def compare(

@@ -15,16 +15,22 @@ from kerakd.data.volumes.store import SliceStore
 from kerakd.data.volumes.table import Volumes
 from kerakd.evaluation.segmentation import METRICS, evaluate_case, summarise
 from kerakd.files import write_text
-from kerakd.recipe import Recipe
+from kerakd.recipe import Recipe, VolumesSection
 from kerakd.segmenter import Segmenter, keras_runner
 
 Cases = dict[str, dict[str, dict[str, Any]]]
 
 
-def segmenter_of(model: keras.Model, store: SliceStore) -> Segmenter:
+def segmenter_of(
+    model: keras.Model, store: SliceStore, section: VolumesSection
+) -> Segmenter:
     """A network of a run as it segments cases."""
     return Segmenter(
-        keras_runner(model), model.input_shape[1:], store.modalities, store.target
+        keras_runner(model),
+        model.input_shape[1:],
+        store.modalities,
+        store.target,
+        section.largest_component,
     )
 
 
