@@ -9,6 +9,7 @@ import typer
 import kerakd
 from kerakd.cli import (
     benchmark,
+    benchmark_aware,
     benchmark_files,
     benchmark_scale,
     cache,
@@ -65,6 +66,7 @@ compress.add_to(app)
 data.add_to(app)
 app.add_typer(cache.app, name="cache")
 benchmark_files.add_to(benchmark.app)
+benchmark_aware.add_to(benchmark.app)
 benchmark_scale.add_to(benchmark.app)
 app.add_typer(benchmark.app, name="benchmark")
 

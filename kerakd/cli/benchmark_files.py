@@ -6,6 +6,20 @@ from typing import Annotated
 import typer
 
 from kerakd.cli import common
+from kerakd.cli.rows import Rows
+
+_INT8_COLUMNS = (
+    ("Network", 32),
+    ("float32 ms", 10),
+    ("int8 ms", 8),
+    ("Ratio", 6),
+    ("Quartiles", 12),
+    ("Bar", 5),
+    ("Size", 6),
+    ("Error", 6),
+    ("Parts", 5),
+    ("s", 5),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,8 +80,14 @@ def model(
 
 
 def int8(
-    cases: Annotated[
-        list[str] | None, typer.Argument(help="Networks; all by default.")
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="`mobilenet_v3_small` (hard-swish in float), "
+            "`mobilenet_v3_small_integer_only`, `mobilenet_v2`, `resnet50`, "
+            "`unet_student`, `efficientnet_v2_b0`, `unet_teacher` or `alexnet`; repeat "
+            "it. Default: all."
+        ),
     ] = None,
     seconds: Annotated[
         float, typer.Option(help="How long each network is timed.")
@@ -76,29 +96,46 @@ def int8(
 ) -> None:
     """Is int8 faster than float32?
 
-    Both files of each network take turns on 2 threads.
+    Both files of each network take turns on 2 threads. Each row is printed, and the
+    file of --json written anew, as soon as its network is done.
 
     \b
     Examples:
-      kerakd benchmark int8 mobilenet_v2 unet_student --json int8.json
+      kerakd benchmark int8 --json int8.json
+      kerakd benchmark int8 --model mobilenet_v2 --model unet_student --seconds 5
     """
     common.check_writable(json)
     common.load_tensorflow()
     from kerakd.benchmark import benchmark_int8
+    from kerakd.files import write_json
 
-    figures = benchmark_int8(cases or None, seconds)
-    rows = [
-        [
-            name,
-            *(f"{one[mode]['median_ms']:.2f}" for mode in ("float32", "int8")),
-            *(f"{one[key]:.2f}" for key in ("ratio", "bar")),
-            *(f"{one[key]:.3f}" for key in ("size_ratio", "relative_error")),
-            str(one["partitions"]),
-            ", ".join(one["outside_xnnpack"]),
-            one["chosen"],
-        ]
-        for name, one in figures["cases"].items()
-    ]
-    headings = ("Network", "float32 ms", "int8 ms", "Ratio", "Bar", "Size", "Error")
-    common.show_table((*headings, "Parts", "Outside", "Way"), rows)
+    rows = None
+
+    def tell(figures: dict) -> None:
+        nonlocal rows
+        rows = rows or Rows(_INT8_COLUMNS)
+        name, one = list(figures["cases"].items())[-1]
+        ratio = one["ratio"]
+        rows.add(
+            [
+                name,
+                *(f"{one[mode]['median_ms']:.2f}" for mode in ("float32", "int8")),
+                f"{ratio['median']:.2f}",
+                f"{ratio['lower_quartile']:.2f} to {ratio['upper_quartile']:.2f}",
+                f"{one['bar']:.2f}",
+                *(f"{one[key]:.3f}" for key in ("size_ratio", "relative_error")),
+                str(one["partitions"]),
+                f"{one['seconds']:.0f}",
+            ]
+        )
+        rows.note(f"way: {one['chosen']}")
+        for outside in one["outside"]:
+            rows.note(
+                f"outside XNNPACK: {outside['count']} {outside['operator']} "
+                f"({outside['reason']})"
+            )
+        if json is not None:
+            write_json(json, figures)
+
+    figures = benchmark_int8(model or None, seconds, say=common.say, tell=tell)
     common.write_figures(json, figures)

@@ -24,26 +24,42 @@ def samples(tmp_path_factory):
 @pytest.mark.slow
 def test_all_variants_are_judged_on_the_validation_images(samples):
     student = task.trained()
+    told = []
     figures = benchmark_aware(
-        student, student, samples, epochs=1, augment=None, progress=False
+        student,
+        student,
+        samples,
+        epochs=1,
+        limit=100,
+        augment=None,
+        progress=False,
+        tell=lambda one: told.append(len(one["variants"])),
     )
     rows = {row["name"]: row for row in figures["variants"]}
     assert list(rows) == [
         "float32",
+        "int8, the converter's own",
         "int8 after training",
         "int8 learned from labels",
         "int8 learned from labels and teacher",
     ]
+    assert told == [1, 2, 3, 4, 5]
+    assert figures["train_images"] == 100
     assert figures["validation_images"] == len(samples.subset("validation"))
     assert rows["float32"]["divergence"] == pytest.approx(0, abs=1e-6)
+    assert rows["float32"]["logit_error"] == rows["float32"]["turned"] == 0
     for row in rows.values():
         assert row["same_class"] > 0.9
         wrong = row["validation_wrong"] / figures["validation_images"]
         assert row["validation_accuracy"] == pytest.approx(1 - wrong)
+        if row["name"] != "float32":
+            assert row["processor_seconds"] > 0
 
 
-def test_no_seed_and_no_validation_are_refused(samples):
+def test_no_seed_too_few_images_and_no_validation_are_refused(samples):
     with pytest.raises(RecipeError, match="`seeds`"):
         benchmark_aware(task.classifier(), None, samples, seeds=0)
+    with pytest.raises(RecipeError, match="`limit`"):
+        benchmark_aware(task.classifier(), None, samples, limit=10)
     with pytest.raises(DataError, match="validation images"):
         benchmark_aware(task.classifier(), None, samples.subset("train"))
