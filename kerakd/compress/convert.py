@@ -32,6 +32,7 @@ from kerakd.compress.requests import (
     check_options,
 )
 from kerakd.compress.rewrites import take_float32, take_uint8
+from kerakd.compress.slim import slim
 from kerakd.errors import DataError, ModelError
 from kerakd.files import replacing
 
@@ -210,6 +211,7 @@ def quantize(
             representative_data = given
         reference = to_flatbuffer(twin, "float32", (batch_size, *shape))
         flatbuffer, about["prepared"] = mend(flatbuffer, reference, given)
+    flatbuffer = slim(flatbuffer)
     check_weights_inside(twin, mode, len(flatbuffer))
     litert = LiteRTModel.from_content(flatbuffer, threads, "the exported file")
     report = check_agreement(twin, litert, mode, representative_data, shape, inputs)

@@ -9,10 +9,12 @@ import kerakd
 from kerakd.compress.acceptance import check_weights_inside
 from kerakd.compress.agreement import verify
 from kerakd.compress.convert import Export, _own_preprocessing, _versions, _write
+from kerakd.compress.flatbuffer import sign
 from kerakd.compress.interpreter import LiteRTModel
 from kerakd.compress.metadata import append_metadata
 from kerakd.compress.modes import MODES
 from kerakd.compress.silence import quiet
+from kerakd.compress.slim import slim
 from kerakd.errors import ModelError
 
 _CHECKED = 64
@@ -123,6 +125,7 @@ def export(
             f"{', '.join(f'{n} {name}' for name, n in left.items())}; the file was "
             "not written."
         )
+    flatbuffer = slim(sign(flatbuffer))
     check_weights_inside(model, "int8", len(flatbuffer))
     litert = LiteRTModel.from_content(flatbuffer, threads, "the exported file")
     images = images[:_CHECKED]
