@@ -8,7 +8,7 @@ import importlib
 
 _NAMES = {
     "quantize": "kerakd.compress.convert",
-    "Export": "kerakd.compress.convert",
+    "Export": "kerakd.compress.writing",
     "LiteRTModel": "kerakd.compress.interpreter",
     "verify": "kerakd.compress.agreement",
     "benchmark": "kerakd.compress.timing",

@@ -1,14 +1,10 @@
 """Keras model in, checked LiteRT file out."""
 
-import dataclasses
-import hashlib
-import json
 import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import kerakd
 from kerakd.compress.acceptance import (
     check_agreement,
     check_weights_inside,
@@ -21,7 +17,6 @@ from kerakd.compress.dynamic import mend
 from kerakd.compress.flatbuffer import OUTPUT, peak_activations, sign
 from kerakd.compress.integer import to_int8
 from kerakd.compress.interpreter import LiteRTModel
-from kerakd.compress.metadata import append_metadata
 from kerakd.compress.modes import MODES
 from kerakd.compress.precision import in_float32
 from kerakd.compress.requests import (
@@ -33,44 +28,14 @@ from kerakd.compress.requests import (
 )
 from kerakd.compress.rewrites import take_float32, take_uint8
 from kerakd.compress.slim import slim
-from kerakd.errors import DataError, ModelError
-from kerakd.files import replacing
+from kerakd.compress.writing import Export, write_export
+from kerakd.errors import DataError
 
 if TYPE_CHECKING:
     import keras
 
 _IN_WORDS = {"pixels": "raw pixels in 0..255", "values": "as the model takes them"}
 _TAKING = {"uint8": take_uint8, "float32": take_float32}
-
-
-@dataclasses.dataclass(frozen=True)
-class Export:
-    """An exported file and what was measured on it.
-
-    Attributes:
-        path: The `.tflite` file. Its metadata lie beside it too, as `<name>.json`.
-        mode: `"float32"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`.
-        bytes: Size of the file.
-        parameters: Parameters of the Keras model.
-        report: `verify`'s dict on the images given (or on random ones, as `pixels`
-            says), `LiteRTModel.operators()` and `peak_activation_bytes`. Of integer
-            modes also `representative` and `backend`; of int8 `reason`, `candidates`
-            and `int8_over_float32`, and a `warning` where it is slower than float32.
-        inputs: Name, shape and dtype of the input.
-        outputs: Name, shape and dtype of the output.
-    """
-
-    path: Path
-    mode: str
-    bytes: int
-    parameters: int
-    report: dict[str, Any]
-    inputs: dict[str, Any]
-    outputs: dict[str, Any]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same, JSON-able."""
-        return dataclasses.asdict(self) | {"path": str(self.path)}
 
 
 def quantize(
@@ -218,33 +183,17 @@ def quantize(
     report |= litert.operators()
     report["peak_activation_bytes"] = peak_activations(flatbuffer)
     report |= about
-    metadata = {
-        "format": 1,
-        "kerakd": kerakd.__version__,
-        "model": model.name,
-        "task": "segmentation" if len(litert.output_shape) == 4 else "classification",
-        "mode": mode,
-        "parameters": model.count_params(),
-        "multiply_adds": _multiply_adds(model),
-        "class_names": class_names,
-        "input": litert.input_details,
-        "output": litert.output_details | {"values": "logits"},
-        "inputs": inputs,
-        "preprocessing": preprocessing or _preprocessing(shape, inputs),
-        "provenance": provenance or {},
-        "versions": _versions(),
-        "report": report,
-    }
-    content = append_metadata(flatbuffer, metadata)
-    _write(path, content, metadata)
-    return Export(
-        path=path,
-        mode=mode,
-        bytes=len(content),
-        parameters=model.count_params(),
-        report=report,
-        inputs=litert.input_details,
-        outputs=litert.output_details,
+    return write_export(
+        path,
+        flatbuffer,
+        litert,
+        model,
+        mode,
+        report,
+        inputs=inputs,
+        class_names=class_names,
+        preprocessing=preprocessing,
+        provenance=provenance,
     )
 
 
@@ -289,57 +238,3 @@ def _integers(
             stacklevel=3,
         )
     return sign(content), about
-
-
-def _preprocessing(shape: tuple[int, int, int], inputs: str) -> dict[str, Any]:
-    """What is done to an image, where the caller does not tell."""
-    return _own_preprocessing(shape) if inputs == "pixels" else {"values": "not told"}
-
-
-def _own_preprocessing(shape: tuple[int, int, int]) -> dict[str, Any]:
-    """What kerakd.data.decode and resize do, in words that a phone's author needs."""
-    height, width, channels = shape
-    return {
-        "color": "grey (ITU-R 601 luma)" if channels == 1 else "RGB",
-        "resize": {
-            "height": height,
-            "width": width,
-            "method": "bilinear, antialiased (Pillow)",
-        },
-        "pixels": "0..255, not normalised: the model does that itself",
-    }
-
-
-def _multiply_adds(model: "keras.Model") -> int | None:
-    """Of one image; `None` where a layer of the user's own cannot be counted."""
-    from kerakd.models import multiply_adds
-
-    try:
-        return multiply_adds(model)
-    except ModelError:
-        return None
-
-
-def _versions() -> dict[str, str]:
-    import importlib.metadata
-
-    packages = ("tensorflow", "keras", "ai-edge-litert", "ai-edge-quantizer")
-    return {name: importlib.metadata.version(name) for name in packages}
-
-
-def _write(path: Path, content: bytes, metadata: dict[str, Any]) -> None:
-    """Write the file and its sidecar, both or none."""
-    sidecar = path.with_name(path.name + ".json")
-    about = metadata | {
-        "file": {
-            "name": path.name,
-            "bytes": len(content),
-            "sha256": hashlib.sha256(content).hexdigest(),
-        }
-    }
-    with replacing(sidecar) as temporary_sidecar, replacing(path) as temporary:
-        text = json.dumps(about, indent=2, allow_nan=False)
-        temporary_sidecar.write_text(text + "\n", encoding="utf-8")
-        temporary.write_bytes(content)
-        if temporary.stat().st_size != len(content):
-            raise ModelError(f"{path} was not written whole; try again.")

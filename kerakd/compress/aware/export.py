@@ -5,16 +5,14 @@ from typing import Any
 
 import numpy as np
 
-import kerakd
 from kerakd.compress.acceptance import check_weights_inside
 from kerakd.compress.agreement import verify
-from kerakd.compress.convert import Export, _own_preprocessing, _versions, _write
 from kerakd.compress.flatbuffer import sign
 from kerakd.compress.interpreter import LiteRTModel
-from kerakd.compress.metadata import append_metadata
 from kerakd.compress.modes import MODES
 from kerakd.compress.silence import quiet
 from kerakd.compress.slim import slim
+from kerakd.compress.writing import Export, write_export
 from kerakd.errors import ModelError
 
 _CHECKED = 64
@@ -116,7 +114,6 @@ def export(
     Raises:
         ModelError: An operator is left in float, or the file differs from `whole`.
     """
-    shape = tuple(model.input_shape[1:])
     flatbuffer = convert(whole)
     left = float_operators(flatbuffer)
     if left:
@@ -132,29 +129,16 @@ def export(
     report = {"pixels": "given"} | verify(model, litert, images)
     report["rounded_network"] = _check_rounded(whole, model.name, litert, images)
     report |= litert.operators() | {"float_operators": left}
-    metadata = {
-        "format": 1,
-        "kerakd": kerakd.__version__,
-        "model": model.name,
-        "task": "segmentation" if len(litert.output_shape) == 4 else "classification",
-        "mode": "int8",
-        "parameters": model.count_params(),
-        "class_names": class_names,
-        "input": litert.input_details,
-        "output": litert.output_details | {"values": "logits"},
-        "preprocessing": preprocessing or _own_preprocessing(shape),
-        "provenance": provenance,
-        "versions": _versions(),
-        "report": report,
-    }
-    content = append_metadata(flatbuffer, metadata)
-    _write(path, content, metadata)
-    return Export(
-        path=path,
-        mode="int8",
-        bytes=len(content),
-        parameters=model.count_params(),
-        report=report,
-        inputs=litert.input_details,
-        outputs=litert.output_details,
+    return write_export(
+        path,
+        flatbuffer,
+        litert,
+        model,
+        "int8",
+        report,
+        # Bytes that mean themselves are pixels; else they are rounded z-scores.
+        inputs="pixels" if litert.input_details.get("scale") == 1 else "values",
+        class_names=class_names,
+        preprocessing=preprocessing,
+        provenance=provenance,
     )

@@ -12,8 +12,9 @@ from kerakd.compress.aware.start import Start
 from kerakd.compress.aware.wrapping import set_ranges, wrap
 from kerakd.compress.bridge.convert import to_tf_keras
 from kerakd.compress.calibration import representative
-from kerakd.compress.convert import Export, quantize
+from kerakd.compress.convert import quantize
 from kerakd.compress.metadata import read_metadata
+from kerakd.compress.writing import Export
 
 
 def check_exportable(begun: Start, representative_data: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-    from kerakd.compress.convert import Export
+    from kerakd.compress.writing import Export
 
 
 @dataclasses.dataclass(frozen=True)

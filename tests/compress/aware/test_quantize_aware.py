@@ -244,3 +244,23 @@ def test_data_that_do_not_fit_are_refused(student, train):
 def test_a_learning_rate_that_explodes_is_reported(student, train):
     with pytest.raises(ModelError, match=r"(no longer|not) finite"):
         quantize_aware(student, train, learning_rate=1e30, epochs=2, progress=False)
+
+
+def test_the_three_ways_take_alike_what_they_share():
+    import inspect
+
+    import kerakd
+
+    ways = [
+        list(inspect.signature(getattr(kerakd.compress, name)).parameters.items())
+        for name in ("quantize_aware", "prune", "cluster")
+    ]
+    for way in ways[1:]:
+        ours = {name: one.annotation for name, one in ways[0]}
+        theirs = {name: one.annotation for name, one in way}
+        shared = [name for name in theirs if name in ours]
+        assert shared == list(ours)
+        assert {name: theirs[name] for name in shared} == ours
+    prune, cluster = (dict(way) for way in ways[1:])
+    own = {"sparsity", "structure", "begin", "end"}, {"clusters", "beginning"}
+    assert set(prune) - own[0] == set(cluster) - own[1]
