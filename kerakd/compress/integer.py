@@ -1,5 +1,6 @@
 """int8 that is faster than float: try, inspect, repair, measure, choose."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable
 from typing import Any
@@ -10,6 +11,7 @@ from kerakd.compress.backends import BACKENDS
 from kerakd.compress.equalise import equalise
 from kerakd.compress.hard_swish import split_hard_swish
 from kerakd.compress.interpreter import LiteRTModel
+from kerakd.compress.joins import balance_joins
 from kerakd.compress.rounding import round_kernels
 from kerakd.compress.sensitivity import find_sensitive, tensors_of
 from kerakd.compress.timing import interleaved
@@ -212,30 +214,45 @@ def _prepared(
 ) -> tuple[bytes, dict[str, Any]]:
     """The float32 model as it loses least, and the mean logit errors of each form.
 
-    As it is, with kernels rounded so that errors cancel, and with channels scaled
-    first. The user's model is not touched: this is its exported graph.
+    As it is, with what concatenations join balanced, and the better of the two with
+    kernels rounded so that errors cancel, and with channels scaled first. The user's
+    model is not touched: this is its exported graph.
     """
-    rounded, layers = round_kernels(flatbuffer, images)
-    forms = {"as it is": flatbuffer}
+    forms: dict[str, bytes] = {}
+    errors: dict[str, float] = {}
+
+    def tell(form: str, content: bytes) -> None:
+        # Where a model is refused, the loop over back ends says why.
+        with contextlib.suppress(ModelError):
+            errors[form] = judge(engines(name, content), 0, (), ()).mean_error
+            forms[form] = content
+
+    def best() -> str:
+        found = next(iter(errors), "as it is")
+        for form, error in errors.items():
+            if error < _GAIN * errors[found]:
+                found = form
+        return found
+
+    tell("as it is", flatbuffer)
+    joined, tensors = balance_joins(flatbuffer, images)
+    if tensors:
+        tell("joins balanced", joined)
+    base = best()
+    before = "" if base == "as it is" else f"{base}, "
+    content = forms.get(base, flatbuffer)
+    rounded, layers = round_kernels(content, images)
     if layers:
-        forms["kernels rounded together"] = rounded
-    scaled, tensors = equalise(flatbuffer, images)
+        tell(f"{before}kernels rounded together", rounded)
+    scaled, tensors = equalise(content, images)
     if tensors:
         both, _ = round_kernels(scaled, images)
-        forms["channels scaled, kernels rounded together"] = both
-    errors: dict[str, float] = {}
-    for form, content in forms.items():
-        try:
-            errors[form] = judge(engines(name, content), 0, (), ()).mean_error
-        except ModelError:
-            continue
-    if not errors:  # the loop over back ends says why
-        return flatbuffer, {"chosen": "as it is", "mean_abs_difference": {}}
-    best = next(iter(errors))
-    for form, error in errors.items():
-        if error < _GAIN * errors[best]:
-            best = form
-    return forms[best], {"chosen": best, "mean_abs_difference": errors}
+        tell(f"{before}channels scaled, kernels rounded together", both)
+    base = best()
+    return forms.get(base, flatbuffer), {
+        "chosen": base,
+        "mean_abs_difference": errors,
+    }
 
 
 def _repaired(engine, first: Candidate, judge: _Judge, tensors) -> list[Candidate]:
