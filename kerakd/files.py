@@ -24,7 +24,9 @@ _REMEDIES = {
 
 def explain_os_error(error: OSError, path: str | os.PathLike) -> KerakdError:
     """Turn an operating-system error on `path` into a sentence with a remedy."""
-    remedy = _REMEDIES.get(error.errno, f"{error.strerror or error}")
+    remedy = _REMEDIES.get(
+        error.errno, f"{error.strerror or error}; choose another folder"
+    )
     return KerakdError(f"Cannot write {path}: {remedy}.")
 
 
@@ -61,14 +63,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = None
+    temporary = _beside(path)
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=".partial-", suffix="-" + path.name, dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        temporary.chmod(0o644)
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
@@ -78,8 +74,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             raise explain_os_error(error, path) from error
         raise
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """An empty file beside `path`. Whatever hinders this is about the place."""
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=".partial-", suffix="-" + path.name, dir=path.parent
+        )
+        os.close(handle)
+        Path(name).chmod(0o644)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    return Path(name)
 
 
 def write_text(path: str | os.PathLike, text: str) -> Path:

@@ -459,6 +459,19 @@ def test_a_file_in_the_way(tmp_path, write_recipe):
     assert (tmp_path / "run").read_text() == "mine"
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc here")
+def test_a_file_where_no_file_can_be(tmp_path):
+    text = refuse("audit", tmp_path, "--json", "/proc/figures.json")
+    assert "Cannot write /proc/figures.json" in text
+    assert "choose another folder" in text
+
+
+def test_a_report_of_a_folder_that_is_no_run(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    assert "is no run folder" in refuse("report", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
 def test_a_folder_in_use(tmp_path, write_recipe):
     out = tmp_path / "run"
     out.mkdir()

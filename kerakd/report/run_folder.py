@@ -10,6 +10,9 @@ from kerakd.errors import DataError
 from kerakd.files import read_json
 from kerakd.report.style import in_order
 
+# A run that failed early has left one of these, too.
+_LEFT_BY_A_RUN = ("recipe.yaml", "metrics.json", "history_*.csv")
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -28,12 +31,18 @@ class RunFolder:
         """Read a run folder.
 
         Raises:
-            DataError: There is no such folder, or its `metrics.json` is none.
+            DataError: There is no such folder, no run is in it, or its `metrics.json`
+                is none.
             KerakdError: `metrics.json` is damaged.
         """
         path = Path(path)
         if not path.is_dir():
             raise DataError(f"There is no run folder {path}; give the one of --out.")
+        if not any(any(path.glob(pattern)) for pattern in _LEFT_BY_A_RUN):
+            raise DataError(
+                f"{path} is no run folder: it holds neither a recipe.yaml nor a "
+                "metrics.json; give the folder of --out."
+            )
         file = path / "metrics.json"
         metrics = read_json(file) if file.exists() else {}
         if not isinstance(metrics, dict) or not isinstance(

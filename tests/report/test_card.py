@@ -49,6 +49,7 @@ def test_phantoms_are_named(run_folder):
 
 
 def test_an_unfinished_run_has_a_card_that_says_so(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
     card = write_model_card(tmp_path).read_text()
     assert "no test results yet" in card
     assert NOT_A_DEVICE in card

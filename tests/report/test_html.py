@@ -177,6 +177,7 @@ def test_a_sweep_and_several_seeds_have_their_tables(html, run_folder):
 
 
 def test_an_unfinished_run_is_reported_as_far_as_it_is(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
     text = Page(write_report(tmp_path).read_text()).text
     for said in (
         "no test results yet",
