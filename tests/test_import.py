@@ -13,7 +13,7 @@ import kerakd
 HOUSE = Path(kerakd.__file__).parent
 # From the ground up, as docs/design.md has it.
 FLOORS = [
-    {"errors", "files"},
+    {"errors", "files", "hardware"},
     {"data"},
     {"models"},
     {"distillation", "losses"},

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kerakd import models
+from kerakd import hardware, models
 from kerakd.benchmark import timing
 from kerakd.distillation.cache import asking
 from kerakd.distillation.cache.key import FORMAT
@@ -78,7 +78,7 @@ def benchmark_step(
         "ratios": {},
     }
     bench = Pair(image_size, batch_size, teacher, student)
-    fast = timing.has_bfloat16()
+    fast = hardware.computes("bfloat16")
     if "logits" in parts or "features" in parts:
         found["bfloat16_logit_difference"] = bench.difference()
         blocks = bench.steps("features" in parts, "logits" in parts, fast, steps)

@@ -3,10 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from kerakd import hardware
 
 
 def interleave(
@@ -62,20 +63,11 @@ def milliseconds(times: np.ndarray, count: int) -> dict[str, float]:
     }
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself (AVX512-BF16 or AMX)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "processors": os.cpu_count(),
-        "bfloat16_processor": has_bfloat16(),
+        "bfloat16_processor": hardware.computes("bfloat16"),
         "load_at_start": load,
     }

@@ -2,14 +2,13 @@
 
 import gzip
 import os
-import platform
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kerakd import hardware
 from kerakd.compress.agreement import answers_of
 from kerakd.compress.batches import labelled_image_batches
 from kerakd.compress.flatbuffer import peak_activations
@@ -84,19 +83,11 @@ def benchmark_models(
 
 def machine() -> dict[str, Any]:
     """The processor that figures of speed belong to."""
-    model = platform.processor() or platform.machine()
-    flags = ""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-        model = re.search(r"model name\s*:\s*(.+)", text)[1]
-        flags = re.search(r"flags\s*:\s*(.+)", text)[1]
-    except (OSError, TypeError):  # another system than Linux on x86
-        pass
     wanted = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_int8")
     return {
-        "processor": model,
+        "processor": hardware.processor(),
         "cores": os.cpu_count(),
-        "instructions": [flag for flag in wanted if flag in flags.split()],
+        "instructions": [one for one in wanted if one in hardware.instructions()],
     }
 
 

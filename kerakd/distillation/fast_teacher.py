@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import keras
 
+from kerakd import hardware
 from kerakd.errors import ModelError, RecipeError
 from kerakd.models.folding import Folded, foldable, folded_weights
 from kerakd.models.graph import is_functional, producer
@@ -54,6 +55,7 @@ def in_dtype(
             f"`teacher_dtype` needs a functional or Sequential teacher, and "
             f"{model.name!r} is {type(model).__name__}; leave `teacher_dtype` out."
         )
+    hardware.warn_if_slow(dtype, "teacher_dtype")
     outputs = _output_layers(model)
     folded = foldable(model, layers)
     gone = set(folded.values())

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import keras
 
+from kerakd import hardware
+
 
 @contextmanager
 def mixed_precision(model: keras.Model, dtype: str | None) -> Iterator[None]:
@@ -21,6 +23,7 @@ def mixed_precision(model: keras.Model, dtype: str | None) -> Iterator[None]:
     if dtype is None:
         yield
         return
+    hardware.warn_if_slow(dtype, "mixed_precision")
     policy = keras.DTypePolicy(f"mixed_{dtype}")
     outputs = set(getattr(model, "output_names", None) or ())
     before = []
