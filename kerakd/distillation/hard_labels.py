@@ -41,8 +41,7 @@ def hard_label(teacher_logits: Any, student_logits: Any) -> Any:
 class HardLabel(DistillationLoss):
     """The teacher's decision as the label; see `kerakd.losses.hard_label`.
 
-    Args:
-        **options: See `kerakd.losses.DistillationLoss`.
+    Its arguments are those of `kerakd.losses.DistillationLoss`.
     """
 
     default_name = "hard_label"

@@ -2,8 +2,10 @@
 
 Nothing here loads TensorFlow or scikit-learn before it is called, so the names are
 imported at once (a lazy `evaluate` or `calibration` would be hidden by the file of that
-name).
+name). `segmentation`, which loads SciPy, comes when it is asked for.
 """
+
+import importlib
 
 from kerakd.evaluation.bootstrap import bootstrap_intervals, paired_bootstrap
 from kerakd.evaluation.calibration import calibration, fit_temperature, reliability
@@ -35,6 +37,13 @@ __all__ = [
     "predict_logits",
     "read_predictions",
     "reliability",
+    "segmentation",
     "wilson_interval",
     "write_predictions",
 ]
+
+
+def __getattr__(name: str):
+    if name == "segmentation":
+        return importlib.import_module("kerakd.evaluation.segmentation")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

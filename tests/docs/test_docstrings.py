@@ -18,6 +18,7 @@ NOT_RUN = {
     "kerakd/compress/aware/prune.py": "run by tests/compress/aware",
     "kerakd/compress/aware/quantize_aware.py": "run by tests/compress/aware",
     "kerakd/compress/bridge/convert.py": "DenseNet121 takes a minute to cross",
+    "kerakd/compress/calibration.py": "wants 100 images: tests/compress",
     "kerakd/compress/measuring.py": "wants an int8 file, which takes a minute",
     "kerakd/data/audit/clusters.py": "run as docs/audit.md",
     "kerakd/data/augment/slices.py": "run by tests/data/test_augment_slices.py",
@@ -29,6 +30,7 @@ NOT_RUN = {
     "kerakd/predict_case.py": "reads a finished run: tests/test_predict_case.py",
     "kerakd/report/html.py": "reads a finished run: tests/report",
     "kerakd/run/experiment.py": "is the main job, of an hour",
+    "kerakd/training/devices.py": "wants two devices: tests/training/test_devices.py",
     "kerakd/training/fit.py": "ResNet-50 at 224 pixels, 30 epochs",
     "kerakd/training/generations.py": "trains three networks for 20 epochs",
 }
@@ -53,7 +55,7 @@ MORE = {
     "draw": lambda stage: draw,
     "case": case,
     "predicted": predicted,
-    "evaluate_case": lambda stage: kerakd.evaluation.segmentation.evaluate_case,
+    "labels": lambda stage: np.arange(len(stage.give("images"))) % 4,
 }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import kerakd
 from kerakd.cli import app
 from kerakd.recipe import recipe_from, strict_yaml
 from tests.docs.pages import ROOT, Block, blocks, commands, docstring_blocks, pages
@@ -28,6 +29,8 @@ SHOWN = {"kotlin", "swift", "diff", "text"}
 ELSEWHERE = {"docs/mobile.md": "tests/compress/test_mobile_page.py"}
 # Pages whose Python takes seconds; the others are slow.
 QUICK = {"docs/own-loss.md", "docs/own-backbone.md", "docs/own-data.md"}
+# int8 is calibrated on 100 images or more.
+MANY_IMAGES = {"docs/bridge.md"}
 SMALL_AND_GREY = {
     "docs/backends.md",
     "docs/cache.md",
@@ -69,6 +72,10 @@ def test_the_python_of_a_page_runs(page, prepared, monkeypatch):
     shutil.rmtree(prepared / "cache", ignore_errors=True)
     shape = (64, 64, 1) if page in SMALL_AND_GREY else (128, 128, 3)
     stage = Stage(prepared, shape)
+    if page in MANY_IMAGES:
+        folder = prepared / "many"
+        kerakd.data.write_phantom(folder, patients=96, slices_per_patient=2, size=64)
+        stage.names["samples"] = kerakd.data.split(kerakd.data.load_images(folder))
     for block in blocks(page):
         if block.language == "python":
             stage.run(block.text, str(block))

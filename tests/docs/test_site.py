@@ -41,7 +41,7 @@ def test_every_room_of_the_front_door_has_a_page():
 
 
 def build(folder, site):
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-d", str(site)]
+    command = [sys.executable, "-m", "mkdocs", "build", "-d", str(site)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 

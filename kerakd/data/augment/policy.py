@@ -178,7 +178,8 @@ class Augmentation:
                 `"flip_rotation_jitter"` (20% of brightness, contrast and saturation
                 as well), `"flip_affine"` (flip, 15 degrees, 10% shift, 10% scale,
                 10 degrees shear), `"full"` (all of these) or, for slices of volumes,
-            `"slices"` (flip, 15 degrees, 10% scale, elastic, intensity and bias field).
+                `"slices"` (flip, 15 degrees, 10% scale, elastic, intensity and bias
+                field).
             **changes: Fields that differ from the preset.
         """
         if name not in _PRESETS:

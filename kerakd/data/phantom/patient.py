@@ -186,9 +186,11 @@ def phantom_patient(seed: int, kind: str, number: int = 0) -> Patient:
         DataError: `kind` is none of the four.
 
     Example:
-        >>> from kerakd.data.phantom import phantom_patient
-        >>> patient = phantom_patient(seed=0, kind="meningioma")
-        >>> image, labels = patient.slice(patient.positions(1)[0], modality="t1ce")
+
+    ```python
+    patient = kerakd.data.phantom.phantom_patient(seed=0, kind="meningioma")
+    image, labels = patient.slice(patient.positions(1)[0], modality="t1ce")
+    ```
     """
     known("kind", kind, KINDS)
     key = (seed, number, kind)

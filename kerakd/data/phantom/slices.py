@@ -164,9 +164,11 @@ def phantom_slices(
         DataError: An argument is out of range.
 
     Example:
-        >>> from kerakd.data.phantom import phantom_slices
-        >>> slices = phantom_slices(64, size=64)
-        >>> images, labels = slices["images"][..., None], slices["labels"]
+
+    ```python
+    slices = kerakd.data.phantom.phantom_slices(64, size=64)
+    images, labels = slices["images"][..., None], slices["labels"]
+    ```
     """
     check_options(
         size=size,

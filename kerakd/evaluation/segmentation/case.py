@@ -60,7 +60,9 @@ def evaluate_case(
 
     ```python
     read = kerakd.data.volumes.read_case(case, ("flair",), "brats2023")
-    metrics = evaluate_case(read.classes, predicted, read.spacing)
+    metrics = kerakd.evaluation.segmentation.evaluate_case(
+        read.classes, predicted, read.spacing
+    )
     metrics["WT"]["dice"], metrics["ET"]["hd95"]
     ```
     """
