@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from kerakd.data.audit import confirm
+from kerakd.data.audit import confirm, index
 from kerakd.data.audit.clusters import connected, join
 from kerakd.data.audit.index import (
     SYMMETRIES,
@@ -61,6 +61,15 @@ def test_no_pair_is_lost_and_none_invented(family, exact):
         assert found.correlation[rows.index((a, b, number))] == pytest.approx(
             r, abs=1e-3
         )
+
+
+@pytest.mark.parametrize("held", [1, 7, 300])
+def test_pairs_are_the_same_however_many_are_held_at_a_time(family, held, monkeypatch):
+    expected = candidates(family, 0.9, exact=0)
+    monkeypatch.setattr(index, "_PAIRS", held)
+    found = candidates(family, 0.9, exact=0)
+    for name in ("first", "second", "symmetry", "correlation"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("exact", [10_000, 0], ids=["all pairs", "hashed"])

@@ -36,6 +36,8 @@ _EXACT = 16_384
 _TABLES = 64
 _AWAY = 8  # tables whose planes do not go through the mean picture
 _CROWD = 256  # pictures of one hash that are looked at
+_TELLING = 32  # coefficients that tell nineteen pairs in twenty apart
+_PAIRS = 1 << 20  # held at a time
 _BLOCK = 1024
 _CHUNK = 4096
 # The inverse of each symmetry: only the quarter turns are not their own, and one of the
@@ -108,21 +110,20 @@ def candidates(
         part = slice(start, start + _CHUNK)
         pictures[part] = normalise(thumbs[shown[part]])
     lowest = _coefficients(pictures)
-    search = _all_pairs if count <= max(exact, 1) else _Hashed(lowest)
+    base = lowest.reshape(count, _LOWEST**2)
+    search = _all_pairs if count <= max(exact, 1) else _Hashed(base)
     found, crowded = [], np.zeros(count, bool)
     for symmetry in _ONE_OF_EACH:
         turned = _turn_coefficients(lowest, symmetry).reshape(count, _LOWEST**2)
+        near = _Near(base, turned, 2 * (1 - least) + 1e-3)
         mutual = bool(_INVERSE[symmetry] == symmetry)
         keys = [np.zeros(0, np.int64)]
-        for first, second, full in search(
-            lowest.reshape(count, _LOWEST**2), turned, least
-        ):
+        for first, second, full in search(base, turned, least):
             crowded[full] = True
             if mutual:  # found from both sides
                 first, second = np.minimum(first, second), np.maximum(first, second)
-            near = _distances(lowest, turned, first, second) <= 2 * (1 - least) + 1e-3
-            near &= first != second
-            keys.append(np.unique(first[near] * count + second[near]))
+            first, second = near(first, second)
+            keys.append(np.unique(first * count + second))
         first, second = np.divmod(np.unique(np.concatenate(keys)), max(count, 1))
         r = _correlations(pictures, first, second, symmetry)
         keep = r >= least
@@ -173,8 +174,7 @@ def _all_pairs(base: np.ndarray, turned: np.ndarray, least: float) -> _Found:
 class _Hashed:
     """Pairs of pictures with the same hash in one of many tables."""
 
-    def __init__(self, lowest: np.ndarray):
-        base = lowest.reshape(len(lowest), -1)
+    def __init__(self, base: np.ndarray):
         # So many bits that unlike pictures seldom share a hash.
         self._bits = int(np.ceil(np.log2(len(base)))) + 4
         random = np.random.default_rng(0)
@@ -190,13 +190,18 @@ class _Hashed:
         planes = self._planes.reshape(base.shape[1], _TABLES, self._bits)
         self._offset = np.einsum("ti,itb->tb", through, planes).ravel()
         keys = self._keys(base)
-        self._order = np.argsort(keys, axis=1, kind="stable")
-        self._sorted = np.take_along_axis(keys, self._order, axis=1)
+        self._order = np.empty(keys.shape, np.int32)
+        for order, table in zip(self._order, keys, strict=True):
+            order[:] = np.argsort(table, kind="stable")
+            table[:] = table[order]
+        self._sorted = keys
 
     def _keys(self, pictures: np.ndarray) -> np.ndarray:
-        """The hash of each picture in each table, int64 `(tables, n)`."""
-        powers = 2 ** np.arange(self._bits, dtype=np.int64)
-        keys = np.empty((_TABLES, len(pictures)), np.int64)
+        """The hash of each picture in each table, `(tables, n)`."""
+        # A product of floats is BLAS's, one of whole numbers is not; it is exact.
+        powers = 2.0 ** np.arange(self._bits)
+        dtype = np.int32 if self._bits < 32 else np.int64
+        keys = np.empty((_TABLES, len(pictures)), dtype)
         for start in range(0, len(pictures), _CHUNK):
             part = pictures[start : start + _CHUNK] @ self._planes > self._offset
             part = part.reshape(len(part), _TABLES, self._bits)
@@ -213,20 +218,61 @@ class _Hashed:
             number = np.searchsorted(known, asked, "right") - start
             times_full += number > _CROWD
             number = np.minimum(number, _CROWD)
-            second = np.repeat(np.arange(len(asked)), number)
-            ahead = np.arange(len(second)) - np.repeat(
-                np.cumsum(number) - number, number
-            )
-            yield order[np.repeat(start, number) + ahead], second, none
+            for rows in _parts(number):
+                many = number[rows]
+                second = np.repeat(np.arange(rows.start, rows.stop), many)
+                ahead = np.arange(len(second)) - np.repeat(np.cumsum(many) - many, many)
+                first = order[np.repeat(start[rows], many) + ahead]
+                yield first.astype(np.int64), second, none
         # Heads crowd in a table whose planes pass far from all of them; copies in each.
         yield none, none, np.flatnonzero(times_full >= _AWAY)
 
 
+def _parts(number: np.ndarray) -> Iterator[slice]:
+    """Runs of rows that have at most `_PAIRS` partners together."""
+    ends = np.cumsum(number)
+    start = 0
+    while start < len(number):
+        before = ends[start - 1] if start else 0
+        stop = int(np.searchsorted(ends, before + _PAIRS, "right"))
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+class _Near:
+    """Keeps the pairs whose coefficients are near.
+
+    Most pairs of one hash are far apart already in the few coefficients that differ
+    most between pictures; only the others are compared in all of them.
+
+    Args:
+        base: float32 `(n, c)`.
+        turned: float32 `(n, c)`.
+        limit: The largest squared distance of two rows that are near.
+    """
+
+    def __init__(self, base: np.ndarray, turned: np.ndarray, limit: float):
+        self._base, self._turned, self._limit = base, turned, limit
+        telling = np.argsort(base.var(axis=0))[-_TELLING:]
+        self._few = base[:, telling], turned[:, telling]
+
+    def __call__(
+        self, first: np.ndarray, second: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs (row of base, row of turned) that are near and no picture's own."""
+        # A part of a sum of squares is no larger than the sum, but for rounding.
+        few = _distances(*self._few, first, second) <= self._limit + 1e-4
+        few &= first != second
+        first, second = first[few], second[few]
+        near = _distances(self._base, self._turned, first, second) <= self._limit
+        return first[near], second[near]
+
+
 def _distances(
-    lowest: np.ndarray, turned: np.ndarray, first: np.ndarray, second: np.ndarray
+    base: np.ndarray, turned: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """Squared distances of rows of `lowest` and `turned`, float32 `(m,)`."""
-    base = lowest.reshape(len(lowest), -1)
+    """Squared distances of rows of `base` and `turned`, float32 `(m,)`."""
     found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _CHUNK):
         part = slice(start, start + _CHUNK)
