@@ -33,6 +33,7 @@ def benchmark_scale(
     stages: Sequence[str] = STAGES,
     work: str | Path | None = None,
     say: Callable[[str], None] = lambda text: None,
+    tell: Callable[[dict[str, Any]], None] = lambda figures: None,
 ) -> dict[str, Any]:
     """Measure time and memory of each stage at each size.
 
@@ -43,6 +44,8 @@ def benchmark_scale(
             epoch of a small student from that cache), `evaluation`.
         work: A folder with room for 1 kB a sample; a temporary one if `None`.
         say: Is told what is measured.
+        tell: Given the figures so far after each measurement, so that what breaks off
+            later loses none of them.
 
     Returns:
         A JSON-able dict; `runs` has for each stage and size `seconds`,
@@ -59,13 +62,15 @@ def benchmark_scale(
     unknown = [stage for stage in stages if stage not in STAGES]
     if unknown:
         raise RecipeError(f"No stage {unknown[0]!r}; there are {', '.join(STAGES)}.")
-    runs = []
+    runs: list[dict[str, Any]] = []
+    figures = {"image_size": SIZE, "views": VIEWS, "batch_size": BATCH, "runs": runs}
     with tempfile.TemporaryDirectory(dir=work) as folder:
         for size in sorted(sizes):
             for stage in stages:
                 say(f"{stage}: {size:,} samples")
                 runs.append(_in_process(stage, size, Path(folder) / str(size)))
-    return {"image_size": SIZE, "views": VIEWS, "batch_size": BATCH, "runs": runs}
+                tell(figures)
+    return figures
 
 
 def _in_process(stage: str, size: int, folder: Path) -> dict[str, Any]:

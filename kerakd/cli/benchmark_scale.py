@@ -6,6 +6,17 @@ from typing import Annotated
 import typer
 
 from kerakd.cli import common
+from kerakd.cli.rows import Rows
+
+_COLUMNS = (
+    ("Stage", 10),
+    ("Samples", 9),
+    ("s", 8),
+    ("s, processors", 8),
+    ("us a sample", 8),
+    ("MB before", 8),
+    ("peak", 6),
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,6 +48,9 @@ def scale(
 ) -> None:
     """Time and memory of audit, teacher cache, cached epoch and evaluation by size.
 
+    Each row is printed, and the file of --json written anew, as soon as its stage is
+    measured.
+
     \b
     Examples:
       kerakd benchmark scale --samples 1000 --samples 10000 --json scale.json
@@ -44,12 +58,15 @@ def scale(
     """
     common.check_writable(json)
     from kerakd.benchmark.scale import STAGES, benchmark_scale
+    from kerakd.files import write_json
 
-    sizes = samples or (1_000, 10_000, 100_000, 1_000_000)
-    figures = benchmark_scale(sizes, stage or STAGES, work, common.say)
-    common.show_table(
-        ("Stage", "Samples", "s", "s, processors", "us a sample", "MB before", "peak"),
-        [
+    rows = None
+
+    def tell(figures: dict) -> None:
+        nonlocal rows
+        rows = rows or Rows(_COLUMNS)
+        run = figures["runs"][-1]
+        rows.add(
             [
                 run["stage"],
                 f"{run['samples']:,}",
@@ -59,7 +76,10 @@ def scale(
                 f"{run['megabytes_before']:,.0f}",
                 f"{run['megabytes_peak']:,.0f}",
             ]
-            for run in sorted(figures["runs"], key=lambda run: run["stage"])
-        ],
-    )
+        )
+        if json is not None:
+            write_json(json, figures)
+
+    sizes = samples or (1_000, 10_000, 100_000, 1_000_000)
+    figures = benchmark_scale(sizes, stage or STAGES, work, common.say, tell)
     common.write_figures(json, figures)

@@ -1,7 +1,6 @@
 """The batches of an `ImageBatches` as NumPy arrays, without TensorFlow."""
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,41 +8,40 @@ import numpy as np
 from kerakd.data import stream
 from kerakd.data.augment.numpy_applying import apply, mix_labels
 from kerakd.data.plan import INDEX, PARTNER, of_partners
+from kerakd.data.rows import Rows
 
 
 def batches_from(source: Any, epochs: int, start_step: int) -> stream.Stream:
     """What `ImageBatches.dataset` gives, as a `Stream`."""
     count = stream.check_range(start_step, epochs, source.steps_per_epoch)
-    size, plan = source.batch_size, source.plan
-
-    # Threads may stand at the end of one epoch and at the start of the next.
-    @lru_cache(maxsize=2)
-    def rows_of(epoch):
-        return plan.rows(plan.order(epoch), plan.view(epoch))
+    plan = source.plan
+    rows_of = Rows(plan, plan.order, plan.view, source.batch_size).reader()
 
     def batch_of(step):
-        epoch, number = divmod(step, source.steps_per_epoch)
-        return _example(source, *_pictured(source, rows_of(epoch), number, size))
+        rows = rows_of(*divmod(step, source.steps_per_epoch))
+        return _example(source, _pictured(source, rows), rows)
 
     return stream.Stream(batch_of, start_step, count)
 
 
 def at_view(source: Any, view: int, with_index: bool) -> stream.Stream:
     """What `ImageBatches.at_view` gives, as a `Stream`."""
-    rows = source.plan.rows(np.arange(len(source.samples)), view)
+    everything = np.arange(len(source.samples))
+    rows = Rows(source.plan, lambda _: everything, lambda _: view, source.batch_size)
+    rows_of = rows.reader()
 
     def batch_of(number):
-        x, part = _pictured(source, rows, number, source.batch_size)
-        return (x, part[INDEX]) if with_index else _example(source, x, part)
+        drawn = rows_of(0, number)
+        x = _pictured(source, drawn)
+        return (x, drawn[INDEX]) if with_index else _example(source, x, drawn)
 
     return stream.Stream(batch_of, 0, source.steps_per_epoch)
 
 
-def _pictured(source: Any, rows: dict, number: int, size: int) -> tuple[Any, dict]:
-    """Pictures of one batch, and what was drawn for them."""
-    part = {name: column[number * size :][:size] for name, column in rows.items()}
-    x = {key: _pixels(source, array, part) for key, array in source.arrays.items()}
-    return (x[""] if source.sizes is None else x), part
+def _pictured(source: Any, rows: dict) -> Any:
+    """Pictures of one batch."""
+    x = {key: _pixels(source, array, rows) for key, array in source.arrays.items()}
+    return x[""] if source.sizes is None else x
 
 
 def _pixels(source: Any, images: np.ndarray, rows: dict) -> np.ndarray:

@@ -88,17 +88,20 @@ class Plan:
         table = {INDEX: positions}
         if self._augment is None:
             return table
-        drawn = draw(self._augment, self._seed, view, self._ids, self._ids)
+        drawn = self._drawn(positions, view)
         applied = [name for name in _APPLIED if name in drawn]
-        table.update({name: drawn[name][positions] for name in applied})
+        table.update({name: drawn[name] for name in applied})
         if self._augment.mixes:
-            partners = self._sorted[drawn[PARTNER][positions]]
-            table.update({name: drawn[name][positions] for name in _MIXED})
+            partners = self._sorted[drawn[PARTNER]]
+            table.update({name: drawn[name] for name in _MIXED})
             table[PARTNER] = partners
-            table.update(
-                {_OF_PARTNER + name: drawn[name][partners] for name in applied}
-            )
+            of_partner = self._drawn(partners, view)
+            table.update({_OF_PARTNER + name: of_partner[name] for name in applied})
         return table
+
+    def _drawn(self, positions: np.ndarray, view: int) -> dict[str, np.ndarray]:
+        ids = self._ids
+        return draw(self._augment, self._seed, view, ids[positions], ids)
 
 
 def of_partners(table: dict) -> dict:

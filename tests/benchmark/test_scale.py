@@ -25,6 +25,31 @@ def test_made_up_pictures_are_those_of_their_labels(tmp_path):
     assert scale._pixels(1000, tmp_path).stat().st_size > 1000 * scale.SIZE**2
 
 
+def test_a_run_that_is_killed_keeps_what_it_measured(monkeypatch, tmp_path):
+    measure = scale._in_process
+
+    def killed(stage, size, folder):
+        if (stage, size) == ("evaluation", 2000):
+            raise KeyboardInterrupt
+        return measure("audit", size, folder) | {"stage": stage}
+
+    monkeypatch.setattr(scale, "_in_process", killed)
+    path = tmp_path / "scale.json"
+    arguments = ["--samples", "2000", "--samples", "1000", "--json", str(path)]
+    stages = ["--stage", "cache", "--stage", "evaluation"]
+    done = CliRunner().invoke(app, ["benchmark", "scale", *arguments, *stages])
+    assert done.exit_code != 0
+    runs = read_json(path)["runs"]
+    assert [(run["stage"], run["samples"]) for run in runs] == [
+        ("cache", 1000),
+        ("evaluation", 1000),
+        ("cache", 2000),
+    ]
+    printed = [line.split() for line in done.output.splitlines()]
+    rows = [line[:2] for line in printed if line and line[0] in ("cache", "evaluation")]
+    assert rows == [["cache", "1,000"], ["evaluation", "1,000"], ["cache", "2,000"]]
+
+
 @pytest.mark.slow
 def test_every_stage_is_measured(tmp_path):
     path = tmp_path / "scale.json"

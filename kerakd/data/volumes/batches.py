@@ -1,6 +1,6 @@
 """Batches of slices and their masks for `fit` and `evaluate`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +9,10 @@ import tensorflow as tf
 from kerakd.data.augment import Augmentation, apply_to_slices
 from kerakd.data.augment.drawing import order
 from kerakd.data.plan import INDEX, Plan
+from kerakd.data.rows import Rows
 from kerakd.data.samples import Samples
+from kerakd.data.stream import check_range
+from kerakd.data.tensorflow_batches import in_batches
 from kerakd.data.volumes.store import SliceStore
 from kerakd.data.volumes.table import TUMOUR
 from kerakd.errors import DataError, RecipeError
@@ -160,22 +163,11 @@ class SliceBatches:
         Returns:
             A finite dataset of `epochs * steps_per_epoch - start_step` batches.
         """
-        steps = epochs * self.steps_per_epoch
-        if not 0 <= start_step <= steps:
-            raise RecipeError(
-                f"start_step must be from 0 to {steps}, not {start_step}."
-            )
+        count = check_range(start_step, epochs, self.steps_per_epoch)
         first, done = divmod(start_step, self.steps_per_epoch)
-        skipped = done * self.batch_size
-
-        def rows_of(epoch):
-            positions = self.order(epoch)[skipped if epoch == first else 0 :]
-            return self._plan.rows(positions, self.view(epoch))
-
-        epochs_left = tf.data.Dataset.range(first, epochs)
-        return self._batches(
-            epochs_left, rows_of, lambda pair, rows: pair, steps - start_step
-        )
+        rows = Rows(self._plan, self.order, self.view, self.batch_size)
+        pixels = self._pixels(lambda pair, drawn: pair)
+        return in_batches(rows, range(first, epochs), done, pixels, count)
 
     def at_view(self, view: int) -> tf.data.Dataset:
         """All slices in table order as they look at one view: for a teacher cache.
@@ -191,48 +183,22 @@ class SliceBatches:
             `samples` (int64).
         """
         everything = np.arange(len(self.samples))
-        return self._batches(
-            tf.data.Dataset.range(1),
-            lambda _: self._plan.rows(everything, view),
-            lambda pair, rows: (pair[0], rows[INDEX]),
-            -(-len(everything) // self.batch_size),
-        )
+        rows = Rows(self._plan, lambda _: everything, lambda _: view, self.batch_size)
+        pixels = self._pixels(lambda pair, drawn: (pair[0], drawn[INDEX]))
+        count = -(-len(everything) // self.batch_size)
+        return in_batches(rows, range(1), 0, pixels, count)
 
-    def _batches(self, source, rows_of, finish, count: int) -> tf.data.Dataset:
-        """Rows of each element of `source`, cut into batches and turned into pixels."""
-        example = self._plan.rows(np.arange(1), 0)
-        names, types = list(example), [column.dtype for column in example.values()]
-
-        def columns_of(number):
-            columns = tf.numpy_function(
-                lambda n: list(rows_of(int(n)).values()), [number], types
-            )
-            for name, column in zip(names, columns, strict=True):
-                column.set_shape([None, *example[name].shape[1:]])
-            return dict(zip(names, columns, strict=True))
-
-        def in_batches(columns):
-            return tf.data.Dataset.from_tensor_slices(columns).batch(self.batch_size)
-
+    def _pixels(self, finish: Callable) -> Callable:
+        """A function from rows of the plan to slices and masks, which `finish` gets."""
         images, masks = self._tensors
         places, policy = tf.constant(self._rows), self.augment
 
-        def pixels(rows):
-            place = tf.gather(places, rows[INDEX])
+        def pixels(drawn):
+            place = tf.gather(places, drawn[INDEX])
             picture, mask = tf.gather(images, place), tf.gather(masks, place)
-            return finish(apply_to_slices(policy, rows, picture, mask), rows)
+            return finish(apply_to_slices(policy, drawn, picture, mask), drawn)
 
-        options = tf.data.Options()
-        options.deterministic = True
-        return (
-            source.map(columns_of)
-            .prefetch(1)
-            .flat_map(in_batches)
-            .map(pixels, num_parallel_calls=tf.data.AUTOTUNE)
-            .prefetch(2)
-            .apply(tf.data.experimental.assert_cardinality(count))
-            .with_options(options)
-        )
+        return pixels
 
     @cached_property
     def _tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
