@@ -5,9 +5,14 @@ over them. That is right where every replica has as many samples; the last batch
 epoch may not come out even.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
+
+_step = threading.local()
 
 
 def count() -> int:
@@ -30,6 +35,44 @@ def whole(losses: dict[str, Any]) -> dict[str, Any]:
     if replicas == 1:
         return losses
     return {name: value * replicas for name, value in losses.items()}
+
+
+@contextmanager
+def counting(rows: Any) -> Iterator[None]:
+    """Within it the first `rows` samples of a batch count, and the others do not.
+
+    A replica that has no sample of a small batch takes one all the same, since oneDNN
+    computes nothing of an empty batch, and counts none.
+
+    Args:
+        rows: An integer scalar.
+    """
+    before = getattr(_step, "rows", None)
+    _step.rows = rows
+    try:
+        yield
+    finally:
+        _step.rows = before
+
+
+def samples(outputs: Any) -> Any:
+    """How many samples of this replica's batch count, an integer scalar.
+
+    Args:
+        outputs: Tensors whose first axis is the batch's.
+    """
+    rows = getattr(_step, "rows", None)
+    if rows is not None:
+        return rows
+    return keras.ops.shape(keras.tree.flatten(outputs)[0])[0]
+
+
+def counted(values: Any) -> Any:
+    """The samples that count, of tensors whose first axis is the batch's."""
+    rows = getattr(_step, "rows", None)
+    if rows is None:
+        return values
+    return keras.tree.map_structure(lambda t: None if t is None else t[:rows], values)
 
 
 def by_samples(share: Any, samples: Any) -> Any:

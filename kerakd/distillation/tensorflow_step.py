@@ -23,8 +23,7 @@ def train_step(distiller: Any, data: Any) -> dict[str, Any]:
     with tf.GradientTape() as tape:
         y_pred, features = distiller.study(x)
         losses = distiller.compute_losses(y, y_pred, features, answers, sample_weight)
-        samples = tf.shape(keras.tree.flatten(y_pred)[0])[0]
-        total = replicas.by_samples(losses["total_loss"], samples)
+        total = replicas.by_samples(losses["total_loss"], replicas.samples(y_pred))
         scaled = distiller.optimizer.scale_loss(total)
     weights = distiller.trainable_weights
     gradients = tape.gradient(scaled, weights)

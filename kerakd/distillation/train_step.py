@@ -5,8 +5,8 @@ from types import ModuleType
 from typing import Any
 
 import keras
-from keras import ops
 
+from kerakd.distillation import replicas
 from kerakd.errors import ModelError
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -50,8 +50,8 @@ def finish(
         distiller.mean_teacher.follow(
             distiller.average, distiller.student, distiller.steps
         )
-    size = ops.shape(keras.tree.flatten(y_pred)[0])[0]
+    size = replicas.samples(y_pred)
     trackers = distiller.trackers
     for name, value in {**losses, "loss": losses["total_loss"]}.items():
         trackers[name].update_state(value, sample_weight=size)
-    return distiller.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+    return distiller.compute_metrics(*replicas.counted((x, y, y_pred, sample_weight)))

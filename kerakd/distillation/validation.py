@@ -16,7 +16,8 @@ class ValidatedOnLabels(keras.Model):
     _validates = False
 
     @contextmanager
-    def _validating(self) -> Iterator[None]:
+    def validating(self) -> Iterator[None]:
+        """Within it the logs are those of validation."""
         before = self._validates
         self._validates = True
         try:
@@ -25,12 +26,12 @@ class ValidatedOnLabels(keras.Model):
             self._validates = before
 
     def evaluate(self, *arguments, **options):
-        with self._validating():
+        with self.validating():
             return super().evaluate(*arguments, **options)
 
     def test_step(self, *arguments):
         # `(data)`; on JAX `(state, data)`. Called by test_on_batch, too.
-        with self._validating():
+        with self.validating():
             return super().test_step(*arguments)
 
     def get_metrics_result(self):

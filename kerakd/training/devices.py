@@ -1,7 +1,8 @@
-"""Training on several devices of a machine: a context around the same calls.
+"""Training on several devices or machines: a context around the same calls.
 
-TensorFlow spreads a batch by `tf.distribute.MirroredStrategy`, JAX by
-`keras.distribution.DataParallel`. Both want variables that are born with them, so a
+TensorFlow spreads a batch by `tf.distribute.MirroredStrategy` on one machine and by
+`MultiWorkerMirroredStrategy` on several, JAX by `keras.distribution.DataParallel`. All
+want variables that are born with them, so a
 training within the context is one of copies, whose weights come home at its end.
 """
 
@@ -17,9 +18,14 @@ import keras
 
 from kerakd.errors import ModelError, RecipeError, nearest
 from kerakd.models.graph import is_functional
+from kerakd.training import workers
 
-MIRRORED, DATA_PARALLEL = "mirrored", "data_parallel"
-STRATEGIES = {MIRRORED: "tensorflow", DATA_PARALLEL: "jax"}
+MIRRORED, MULTI_WORKER, DATA_PARALLEL = "mirrored", "multi_worker", "data_parallel"
+STRATEGIES = {
+    MIRRORED: "tensorflow",
+    MULTI_WORKER: "tensorflow",
+    DATA_PARALLEL: "jax",
+}
 
 _current: ContextVar["Devices | None"] = ContextVar("kerakd_devices", default=None)
 
@@ -32,11 +38,13 @@ class Devices:
         strategy: Of `STRATEGIES`.
         count: How many devices there are.
         within: Makes the context in which variables are born.
+        cluster: The workers, where there are several processes.
     """
 
     strategy: str
     count: int
     within: Any
+    cluster: workers.Cluster | None = None
 
 
 @contextlib.contextmanager
@@ -50,11 +58,14 @@ def on_devices(count: int | None = None, strategy: str | None = None) -> Iterato
 
     Args:
         count: How many; all that there are if `None`. GPUs where there are some.
-        strategy: `"mirrored"` (TensorFlow) or `"data_parallel"` (JAX); by default the
-            backend's own.
+        strategy: `"mirrored"` (TensorFlow), `"multi_worker"` (TensorFlow, a process for
+            each entry of `TF_CONFIG`, all of which run the same program) or
+            `"data_parallel"` (JAX); by default the backend's own on this machine.
 
     Raises:
-        RecipeError: There are fewer devices, or the backend has no such strategy.
+        RecipeError: There are fewer devices, the backend has no such strategy, or
+            `TF_CONFIG` is absent or malformed.
+        KerakdError: A worker was lost.
 
     Example:
 
@@ -63,11 +74,30 @@ def on_devices(count: int | None = None, strategy: str | None = None) -> Iterato
         kerakd.train_student(student, train, validation, teacher=teacher)
     ```
     """
-    token = _current.set(_make(count, strategy))
+    token = None
     try:
+        token = _current.set(_make(count, strategy))
         yield
+    except Exception as error:
+        gone = workers.lost(error) if strategy == MULTI_WORKER else None
+        if gone is None:
+            raise
+        raise gone from None
     finally:
-        _current.reset(token)
+        if token is not None:
+            _current.reset(token)
+
+
+def cluster() -> workers.Cluster | None:
+    """The workers that train together; `None` for one process."""
+    devices = current()
+    return None if devices is None else devices.cluster
+
+
+def keeps_files() -> bool:
+    """Whether what this process writes is kept, and not that of another worker."""
+    found = cluster()
+    return found is None or found.is_chief
 
 
 def current() -> Devices | None:
@@ -122,9 +152,10 @@ def _make(count: int | None, strategy: str | None) -> Devices | None:
     if strategy is None or STRATEGIES[strategy] != backend:
         raise RecipeError(
             f"{strategy or 'Several devices'} cannot be had on KERAS_BACKEND={backend}"
-            ": mirrored is TensorFlow's, data_parallel is JAX's."
+            ": mirrored and multi_worker are TensorFlow's, data_parallel is JAX's."
         )
-    return (_mirrored if strategy == MIRRORED else _parallel)(count)
+    make = {MIRRORED: _mirrored, MULTI_WORKER: _workers, DATA_PARALLEL: _parallel}
+    return make[strategy](count)
 
 
 def _mirrored(count: int | None) -> Devices | None:
@@ -148,6 +179,16 @@ def _strategy(names: tuple[str, ...]) -> Any:
     import tensorflow as tf
 
     return tf.distribute.MirroredStrategy(names)
+
+
+def _workers(count: int | None) -> Devices:
+    if count is not None:
+        raise RecipeError(
+            "How many workers there are stands in TF_CONFIG; leave the number of "
+            "devices out with multi_worker."
+        )
+    found = workers.read_cluster()
+    return Devices(MULTI_WORKER, found.count, workers.strategy().scope, found)
 
 
 def _parallel(count: int | None) -> Devices | None:

@@ -34,8 +34,27 @@ def epochs_in_one_fit() -> bool:
     return keras.backend.backend() == "tensorflow"
 
 
+def fitting(model: keras.Model) -> Any:
+    """What has `fit` and `evaluate` for a model: itself, but where workers share it."""
+    found = devices.cluster()
+    if found is None:
+        return model
+    if getattr(model, "workers_fit", None) is None:
+        from kerakd.training import workers
+        from kerakd.training.workers_fit import WorkersFit
+
+        # What it has traced serves the whole training.
+        model.workers_fit = WorkersFit(model, workers.strategy(), found.index)
+    return model.workers_fit
+
+
 def synchronize(model: keras.Model) -> None:
-    """Give the variables their values of now, which JAX keeps elsewhere in `fit`."""
+    """Give the variables their values of now.
+
+    JAX keeps them elsewhere in `fit`; workers have running statistics of their own.
+    """
+    if devices.cluster() is not None:
+        fitting(model).settle()
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
 

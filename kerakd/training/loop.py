@@ -92,7 +92,7 @@ class Keeper(keras.callbacks.Callback):
         self.position, self._resumed, self._arrays = position, position, arrays
         if position.step:
             # Keras builds its metrics at their first use; a test changes nothing else.
-            self._trained.evaluate(batch, verbose=0)
+            engine.fitting(self._trained).evaluate(batch, verbose=0)
         for prefix, variables in self._variables().items():
             checkpoint.assign(variables, prefix, arrays, self._folder)
         self._chronicle.resume(position.rows, position.seconds)
@@ -219,7 +219,7 @@ def run(
         callbacks.offset = step
         try:
             with fused_batch_norm():
-                model.fit(
+                engine.fitting(model).fit(
                     stream(epoch * steps_per_epoch + step, steps),
                     validation_data=validation,
                     initial_epoch=epoch,

@@ -12,7 +12,16 @@ import keras
 from kerakd.errors import ModelError, RecipeError
 from kerakd.files import make_folder
 from kerakd.models.logits import ends_in_logits
-from kerakd.training import checkpoint, devices, engine, labels, loop, setup
+from kerakd.training import (
+    checkpoint,
+    devices,
+    engine,
+    labels,
+    labels_step,
+    loop,
+    setup,
+    workers,
+)
 from kerakd.training.feeding import feed
 from kerakd.training.history import Chronicle, Scribe, refill, write_history
 from kerakd.training.optimizers import build_optimizer
@@ -91,6 +100,7 @@ class Session:
                 "`loss` that you give."
             )
         self._check_watchers()
+        self._check_devices()
         if self.loss is None:
             is_logits, reason = ends_in_logits(self.network)
             if not is_logits:
@@ -99,6 +109,16 @@ class Session:
                     "but the default loss needs logits; build it without that "
                     "activation, use kerakd.models.with_logits(model), or give `loss`."
                 )
+
+    def _check_devices(self) -> None:
+        spread = devices.current()
+        if spread is None or spread.strategy == devices.DATA_PARALLEL:
+            return
+        if self.options.gradient_accumulation > 1:
+            raise RecipeError(
+                "`gradient_accumulation` cannot be had on several devices of "
+                "TensorFlow; set it to 1, each device has its part of the batch alone."
+            )
 
     def _check_watchers(self) -> None:
         if self.validation is not None:
@@ -193,13 +213,20 @@ class Session:
         with mixed_precision(self.network, self.options.mixed_precision):
             with devices.variables():
                 network = devices.placed(self.network)
-                model = self.wrap(network) if self.wrap else network
-                history = self._run(model)
+                model = self.wrap(network) if self.wrap else self._on_labels(network)
+                with workers.private(devices.cluster(), self.out) as self.out:
+                    history = self._run(model)
             devices.bring_home(network, self.network)
         if self.wrap and self.options.mixed_precision and network is self.network:
             model.dtype_policy = self.network.dtype_policy
             forget_traces(model)
         return history
+
+    def _on_labels(self, network: keras.Model) -> keras.Model:
+        spread = devices.current()
+        if spread is None or spread.strategy == devices.DATA_PARALLEL:
+            return network
+        return labels_step.use_in(network)
 
     def _run(self, model: keras.Model) -> keras.callbacks.History:
         options, steps_per_epoch = self.options, self._train.steps_per_epoch
@@ -209,6 +236,9 @@ class Session:
             model, options, self._train, self._validation, self._weights, self.about
         )
         folder = table = found = None
+        cluster = devices.cluster()
+        if cluster is not None:
+            workers.agree(cluster, described)
         if self.out is not None:
             folder = checkpoint.prepare(self.out, self.name)
             table = Path(self.out) / f"history_{self.name}.csv"
@@ -239,6 +269,9 @@ class Session:
             if keeper.position.finished:
                 refill(history, chronicle.rows)
                 return history
+        if cluster is not None:
+            variables = [*model.variables, *model.optimizer.variables]
+            workers.share_variables(cluster, variables)
         loop.run(
             model,
             self._stream,
@@ -257,6 +290,8 @@ class Session:
             checkpoint.clear(folder)
             (Path(self.out) / f"history_{self.name}.csv").unlink(missing_ok=True)
             return None
+        if devices.cluster() is not None:
+            workers.share_folder(devices.cluster(), folder)
         found = checkpoint.read(folder)
         if found is not None:
             setup.check_same(found[0].setup, described, self.name, folder)
