@@ -52,8 +52,9 @@ Devices = Annotated[
 Strategy = Annotated[
     str | None,
     typer.Option(
-        help="How: `mirrored` (TensorFlow) or `data_parallel` (JAX). Default: the "
-        "backend's own, over all devices."
+        help="How: `mirrored` or `multi_worker` (TensorFlow; the second over the "
+        "machines that TF_CONFIG names, each of which gets the same command), or "
+        "`data_parallel` (JAX). Default: the backend's own, over all devices."
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no training progress.")]

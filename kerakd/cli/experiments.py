@@ -110,6 +110,7 @@ def run(
       kerakd run RECIPE --out runs/t --sweep temperature=2,4,8
       kerakd run RECIPE --out runs/mri --resume
       kerakd run RECIPE --out runs/mri --devices 4
+      TF_CONFIG=... kerakd run RECIPE --out runs/mri --strategy multi_worker
       kerakd run RECIPE --out runs/folds --folds 5
       kerakd run RECIPE --splits splits/splits.json --external other-hospital
     """
@@ -307,6 +308,9 @@ def _carry_out(
             say=common.say,
             **options,
         )
+        if not _keeps_files(strategy):
+            print("This worker's part is done; the run folder is that of worker 0.")
+            return
     _tell(metrics, out)
     common.write_figures(json, metrics)
 
@@ -317,7 +321,24 @@ def _spread(devices: int | None, strategy: str | None) -> Any:
         return contextlib.nullcontext()
     from kerakd.training import on_devices
 
+    if strategy == "multi_worker":
+        from kerakd.training.workers import read_cluster
+
+        cluster = read_cluster()
+        common.say(
+            f"Worker {cluster.index} of {cluster.count} (counted from 0); it waits "
+            "until all are there"
+        )
     return on_devices(devices, strategy)
+
+
+def _keeps_files(strategy: str | None) -> bool:
+    """Whether this process has the run folder, and not another worker."""
+    if strategy is None:
+        return True
+    from kerakd.training.devices import keeps_files
+
+    return keeps_files()
 
 
 def _tell(metrics: dict[str, Any], out: Path) -> None:

@@ -26,6 +26,7 @@ from kerakd.run.experiment import run_recipe
 from kerakd.run.folder import Folder
 from kerakd.run.leaks import Leaks
 from kerakd.run.samples import read_samples
+from kerakd.run.together import refuse
 
 _KEPT = ("title", "parameters", "megabytes", "multiply_adds", "ms_per_image")
 
@@ -70,6 +71,7 @@ def run_folds(
         raise RecipeError(f"--folds takes 2 or more folds, not {count}.")
     if recipe.data.splits is not None:
         raise RecipeError("Folds divide the images anew; leave `data.splits` out.")
+    refuse("Cross-validation")
     folder = Folder.claim(out, recipe, resume)
     folder.pledge("folds", count, "--folds")
     if folder.finished("report"):

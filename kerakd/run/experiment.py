@@ -28,8 +28,11 @@ from kerakd.run.teaching import (
     student_file,
 )
 from kerakd.run.testing import describe, runners, test_all
+from kerakd.run.together import by_workers
+from kerakd.training import devices
 
 
+@by_workers
 def run_recipe(
     recipe: Recipe,
     out: str | os.PathLike,
@@ -154,6 +157,8 @@ def run_recipe(
         with folder.stage("teacher_cache"):
             get_cache(job, recipe, teacher)
     students = _students(job, recipe, teacher, say)
+    if not devices.keeps_files():
+        return metrics
 
     say("Export")
     student = judging.best(students["student"])

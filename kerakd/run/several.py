@@ -12,6 +12,7 @@ from kerakd.errors import KerakdError
 from kerakd.recipe import Recipe
 from kerakd.run.cross import run_folds
 from kerakd.run.experiment import run_recipe
+from kerakd.run.together import refuse
 
 
 def run_several(
@@ -38,9 +39,13 @@ def run_several(
     Returns:
         By name: `seconds`, and either `metrics`, as `run_recipe` gives them, or
         `error`, one sentence. A fault of kerakd also prints its traceback.
+
+    Raises:
+        RecipeError: There are several workers.
     """
     import keras
 
+    refuse("A series of recipes")
     found: dict[str, dict[str, Any]] = {}
     for number, (name, recipe) in enumerate(recipes.items(), 1):
         say(f"Recipe {number} of {len(recipes)}: {name}")

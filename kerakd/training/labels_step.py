@@ -13,18 +13,14 @@ import keras
 from kerakd.distillation import replicas
 
 
-def use_in(model: keras.Model) -> keras.Model:
+def use_in(model: keras.Model) -> None:
     """Let a model that trains with Keras's step train with this one.
 
     Args:
         model: The copy for the devices; a step of the model's own is left alone.
-
-    Returns:
-        The model.
     """
     if type(model).train_step is keras.Model.train_step:
         model.train_step = functools.partial(train_step, model)
-    return model
 
 
 def train_step(model: keras.Model, data: Any) -> dict[str, Any]:

@@ -61,3 +61,30 @@ def spare_vectors(
     """
     vectors = [v for v in variables if len(v.shape) < 2]
     optimizer.exclude_from_weight_decay(var_list=vectors)
+
+
+def add_up_first(optimizer: keras.optimizers.Optimizer) -> None:
+    """Show an optimizer the gradients of all replicas, added up.
+
+    Keras clips each replica's own, to the norm that is meant for their sum, and looks
+    for infinities in them alone: under float16 one replica would take a step that
+    another leaves out.
+
+    Args:
+        optimizer: A Keras optimizer on TensorFlow.
+    """
+    import tensorflow as tf
+
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    # What it would add up once more.
+    inner._all_reduce_sum_gradients = list
+    apply = optimizer.apply
+
+    def apply_sum(grads, trainable_variables=None):
+        known = [gradient for gradient in grads if gradient is not None]
+        context = tf.distribute.get_replica_context()
+        sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
+        summed = [None if gradient is None else next(sums) for gradient in grads]
+        return apply(summed, trainable_variables)
+
+    optimizer.apply = apply_sum

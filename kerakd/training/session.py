@@ -24,7 +24,7 @@ from kerakd.training import (
 )
 from kerakd.training.feeding import feed
 from kerakd.training.history import Chronicle, Scribe, refill, write_history
-from kerakd.training.optimizers import build_optimizer
+from kerakd.training.optimizers import add_up_first, build_optimizer
 from kerakd.training.options import TrainingOptions
 from kerakd.training.precision import forget_traces, mixed_precision
 from kerakd.training.schedules import ReduceOnPlateau, learning_rate
@@ -110,11 +110,14 @@ class Session:
                     "activation, use kerakd.models.with_logits(model), or give `loss`."
                 )
 
-    def _check_devices(self) -> None:
+    @property
+    def _on_replicas(self) -> bool:
+        """Whether TensorFlow takes each step on several devices."""
         spread = devices.current()
-        if spread is None or spread.strategy == devices.DATA_PARALLEL:
-            return
-        if self.options.gradient_accumulation > 1:
+        return spread is not None and spread.strategy != devices.DATA_PARALLEL
+
+    def _check_devices(self) -> None:
+        if self._on_replicas and self.options.gradient_accumulation > 1:
             raise RecipeError(
                 "`gradient_accumulation` cannot be had on several devices of "
                 "TensorFlow; set it to 1, each device has its part of the batch alone."
@@ -184,8 +187,11 @@ class Session:
             loss = labels.default_loss(self._form, self._one_hot, smoothing)
             if metrics is None:
                 metrics = labels.default_metrics(self._form)
+        optimizer = build_optimizer(self.options, rate, model.trainable_variables)
+        if self._on_replicas:
+            add_up_first(optimizer)
         model.compile(
-            optimizer=build_optimizer(self.options, rate, model.trainable_variables),
+            optimizer=optimizer,
             loss=loss,
             metrics=metrics,
             jit_compile=engine.jit_compile(self.options.jit_compile),
@@ -213,7 +219,9 @@ class Session:
         with mixed_precision(self.network, self.options.mixed_precision):
             with devices.variables():
                 network = devices.placed(self.network)
-                model = self.wrap(network) if self.wrap else self._on_labels(network)
+                model = self.wrap(network) if self.wrap else network
+                if self._on_replicas:
+                    labels_step.use_in(model)
                 with workers.private(devices.cluster(), self.out) as self.out:
                     history = self._run(model)
             devices.bring_home(network, self.network)
@@ -221,12 +229,6 @@ class Session:
             model.dtype_policy = self.network.dtype_policy
             forget_traces(model)
         return history
-
-    def _on_labels(self, network: keras.Model) -> keras.Model:
-        spread = devices.current()
-        if spread is None or spread.strategy == devices.DATA_PARALLEL:
-            return network
-        return labels_step.use_in(network)
 
     def _run(self, model: keras.Model) -> keras.callbacks.History:
         options, steps_per_epoch = self.options, self._train.steps_per_epoch

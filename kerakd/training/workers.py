@@ -167,9 +167,7 @@ def _summing() -> Any:
         # An argument has no device, by which the strategy reduces.
         return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None], tf.float32)], autograph=False
-    )
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)], autograph=False)
     def of_all(values):
         return strategy().run(summed, args=(values,))
 

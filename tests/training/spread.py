@@ -64,10 +64,11 @@ def trainings():
     found = {
         "weighted": lambda: train(arrays(count)),
         "plain": lambda: train(arrays(count)[:2]),
-        # Keras's own step, which counts replicas and not their samples.
-        "labels": lambda: train(arrays(48), teacher=False),
+        "labels": lambda: train(arrays(count), teacher=False),
     }
     if uneven:
+        # Shorter than the gradients are.
+        found["clipped"] = lambda: train(arrays(count), clip_norm=0.1)
         found["float16"] = lambda: train(arrays(32), mixed_precision="float16")
     return found
 

@@ -35,6 +35,7 @@ from kerakd.run.segmentation.judging import (
 from kerakd.run.segmentation.networks import Trainer
 from kerakd.run.segmentation.pages import write_pages
 from kerakd.run.timing import milliseconds_per_image
+from kerakd.training import devices
 
 _PHANTOM = (
     "The cases are phantoms drawn by a program: these figures show that the machinery "
@@ -122,6 +123,8 @@ def run_segmentation(
                 students.setdefault(role, {})[seed] = trainer.student(
                     teaches, seed, out
                 )
+    if not devices.keeps_files():
+        return metrics
     say("Validation and test")
     with folder.stage("evaluation"):
         chosen, found = _judge(
