@@ -158,7 +158,8 @@ def values_of(variables: Sequence[Any], prefix: str) -> dict[str, np.ndarray]:
     # Not above: whether a training is finished can be asked without loading Keras.
     import keras
 
-    values = (keras.ops.convert_to_numpy(v.value) for v in variables)
+    # A copy, since a metric's variable on several devices is no array itself.
+    values = (keras.ops.convert_to_numpy(keras.ops.copy(v.value)) for v in variables)
     return {f"{prefix}/{i:05d}": value for i, value in enumerate(values)}
 
 

@@ -1,12 +1,11 @@
 """A training that workers share, for test_workers.py; no test itself.
 
-Run as `python -m tests.training.working FOLDER`, with a TF_CONFIG by each worker and
-without one by the process that they are compared with.
+Run as `python -m tests.training.working MODE FOLDER ...`, by each worker with a TF_CONFIG
+and without one by the process that they are compared with.
 """
 
 import contextlib
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -15,41 +14,66 @@ import numpy as np
 
 import kerakd
 from kerakd.training import devices
-from tests.training import spread
+from tests.training import killed, spread
+
+LEFT = 33  # the last batch is of one sample: one worker has none
 
 
-class KillAt(keras.callbacks.Callback):
-    """Ends the process, as the kernel does when memory runs out."""
-
-    def __init__(self, epoch, step):
-        super().__init__()
-        self._at = (epoch, step)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._epoch = epoch
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (self._epoch, batch) == self._at:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def main(folder):
-    shared = "TF_CONFIG" in os.environ
+def losses(folder):
+    """Several trainings on arrays: their histories and weights."""
     found = {}
+    trainings = {
+        **spread.trainings(),
+        "one left": lambda: spread.train(spread.arrays(LEFT)),
+        "one left, on labels": lambda: spread.train(spread.arrays(LEFT), teacher=False),
+    }
+    for name, run in trainings.items():
+        history, student = run()
+        for key, values in history.items():
+            found[f"{name}/history/{key}"] = np.array(values)
+        for i, weight in enumerate(student.get_weights()):
+            found[f"{name}/weights/{i}"] = weight
+        assert student.predict_on_batch(spread.arrays(5)[0]).shape == (5, 3)
+    np.savez(Path(folder) / f"{who()}.npz", **found)
+
+
+def resumed(folder, out, epoch, step):
+    """A training with BatchNorm and Dropout, killed at a step if that is not -1."""
+    callbacks = [killed.KillAt(int(epoch), int(step))]
+    student, history = killed.train(
+        Path(folder) / "pictures", out, resume=Path(out).exists(), callbacks=callbacks
+    )
+    found = {str(i): weight for i, weight in enumerate(student.get_weights())}
+    variables = [*history.model.optimizer.variables, history.model.steps]
+    for i, variable in enumerate(variables):
+        found[f"optimizer {i}"] = keras.ops.convert_to_numpy(variable.value)
+    for key, values in history.history.items():
+        found[f"history {key}"] = np.array(values)
+    np.savez(Path(folder) / f"{Path(out).name}-{who()}.npz", **found)
+
+
+def stranger(folder):
+    """One of the workers has other data."""
+    spread.train(spread.arrays(32 if who() == "0" else 48))
+
+
+def who():
+    """This worker's number."""
+    cluster = devices.cluster()
+    return "alone" if cluster is None else str(cluster.index)
+
+
+def main(mode, *arguments):
     context = contextlib.nullcontext()
-    if shared:
+    if "TF_CONFIG" in os.environ:
         context = kerakd.training.on_devices(strategy="multi_worker")
-    with context:
-        for name, run in spread.trainings().items():
-            history, student = run()
-            for key, values in history.items():
-                found[f"{name}/history/{key}"] = np.array(values)
-            for i, weight in enumerate(student.get_weights()):
-                found[f"{name}/weights/{i}"] = weight
-            assert student.predict_on_batch(spread.arrays(5)[0]).shape == (5, 3)
-        me = devices.cluster().index if shared else "alone"
-    np.savez(Path(folder) / f"{me}.npz", **found)
+    try:
+        with context:
+            globals()[mode](*arguments)
+    except kerakd.errors.KerakdError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
