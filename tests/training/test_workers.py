@@ -1,75 +1,22 @@
 """Processes that train one network together, on this machine's loopback."""
 
 import json
-import os
 import signal
-import socket
-import subprocess
 import sys
 import time
-from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
 from kerakd.errors import RecipeError
 from kerakd.training import on_devices, workers
-from tests.backends import ROOT, run_python
+from tests.backends import run_python
+from tests.processes import ended, start_workers
 from tests.training import killed
 
 
-def addresses(count):
-    """Addresses that nobody listens at."""
-    with ExitStack() as stack:
-        found = []
-        for _ in range(count):
-            one = stack.enter_context(socket.socket())
-            one.bind(("127.0.0.1", 0))
-            found.append(f"127.0.0.1:{one.getsockname()[1]}")
-        return found
-
-
-def start(count, *arguments, each=None):
-    """Workers as processes; `each` gives more arguments by number."""
-    where, found = addresses(count), []
-    for index in range(count):
-        more = each[index] if each else ()
-        config = {
-            "cluster": {"worker": where},
-            "task": {"type": "worker", "index": index},
-        }
-        found.append(
-            subprocess.Popen(
-                [sys.executable, *map(str, (*arguments, *more))],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "TF_CONFIG": json.dumps(config),
-                    "KERAS_BACKEND": "tensorflow",
-                    "CUDA_VISIBLE_DEVICES": "-1",
-                    "PYTHONPATH": str(ROOT),
-                },
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    return found
-
-
-def end(processes, seconds=400):
-    """Their exit codes and what they said."""
-    try:
-        told = [one.communicate(timeout=seconds) for one in processes]
-    finally:
-        for one in processes:
-            if one.poll() is None:
-                one.kill()
-    return [one.returncode for one in processes], ["".join(pair) for pair in told]
-
-
 def finish(processes):
-    codes, told = end(processes)
+    codes, told = ended(processes)
     assert not any(codes), "\n".join(text[-4000:] for text in told)
     return told
 
@@ -82,7 +29,7 @@ def opened(path):
 @pytest.mark.slow
 def test_two_workers_give_the_losses_metrics_and_weights_of_one_process(tmp_path):
     command = ("-m", "tests.training.working", "losses", tmp_path)
-    finish(start(2, *command))
+    finish(start_workers(2, *command))
     run_python(sys.executable, *command, backend="tensorflow")
     alone = opened(tmp_path / "alone.npz")
     for number in (0, 1):
@@ -103,15 +50,15 @@ def test_two_workers_give_the_losses_metrics_and_weights_of_one_process(tmp_path
 def test_a_lost_worker_ends_the_others_and_all_go_on_where_they_were(tmp_path):
     killed.write_pictures(tmp_path / "pictures")
     command = ("-m", "tests.training.working", "resumed", tmp_path)
-    finish(start(2, *command, tmp_path / "whole", each=[(-1, -1)] * 2))
+    finish(start_workers(2, *command, tmp_path / "whole", each=[(-1, -1)] * 2))
 
     never, out = (-1, -1), tmp_path / "run"
     for first, second in ((never, (0, 3)), ((2, 1), never)):
         dies = 1 if first == never else 0
-        processes = start(2, *command, out, each=[first, second])
+        processes = start_workers(2, *command, out, each=[first, second])
         assert processes[dies].wait(400) == -signal.SIGKILL
         since = time.monotonic()
-        codes, told = end(processes, 60)
+        codes, told = ended(processes, 60)
         assert codes[1 - dies] == 2, told[1 - dies][-3000:]
         # Generous: what is tested is that it ends by itself.
         assert time.monotonic() - since < 60
@@ -119,7 +66,7 @@ def test_a_lost_worker_ends_the_others_and_all_go_on_where_they_were(tmp_path):
         assert sentence.startswith("error: A worker was lost")
         assert "--resume" in sentence
         assert "Traceback" not in told[1 - dies]
-    finish(start(2, *command, out, each=[never] * 2))
+    finish(start_workers(2, *command, out, each=[never] * 2))
 
     whole = [opened(tmp_path / f"whole-{number}.npz") for number in (0, 1)]
     again = [opened(tmp_path / f"run-{number}.npz") for number in (0, 1)]
@@ -140,7 +87,9 @@ def test_a_lost_worker_ends_the_others_and_all_go_on_where_they_were(tmp_path):
 
 @pytest.mark.slow
 def test_workers_that_were_given_different_data_do_not_train(tmp_path):
-    codes, told = end(start(2, "-m", "tests.training.working", "stranger", tmp_path))
+    codes, told = ended(
+        start_workers(2, "-m", "tests.training.working", "stranger", tmp_path)
+    )
     assert codes == [2, 2]
     for text in told:
         assert "Worker 1 was given other data, networks or options" in text

@@ -1,7 +1,7 @@
 """A training that workers share, for test_workers.py; no test itself.
 
-Run as `python -m tests.training.working MODE FOLDER ...`, by each worker with a TF_CONFIG
-and without one by the process that they are compared with.
+Run as `python -m tests.training.working MODE FOLDER ...`, by each worker with a
+TF_CONFIG and without one by the process that they are compared with.
 """
 
 import contextlib
