@@ -45,6 +45,8 @@ class WorkersFit:
         self._train = self._on_iterator(train)
         self._test = self._on_iterator(test)
         self._settle = tf.function(lambda: strategy.run(self._average))
+        self._summed = tf.function(lambda: strategy.run(self._sums))
+        self._validation = (None, None)
 
     def _on_iterator(self, step: Any) -> Any:
         @tf.function(reduce_retracing=True, autograph=False)
@@ -111,7 +113,9 @@ class WorkersFit:
             if callbacks is not None:
                 callbacks.on_test_begin()
             model.reset_metrics()
-            batches = iter(self._own(dataset))
+            if self._validation[0] is not dataset:
+                self._validation = (dataset, self._own(dataset))
+            batches = iter(self._validation[1])
             for _ in range(int(dataset.cardinality())):
                 self._test(batches)
             logs = self._logs()
@@ -121,9 +125,20 @@ class WorkersFit:
 
     def _logs(self) -> dict[str, Any]:
         """The metrics over the samples of all workers, who ask for them together."""
-        found = self._model.get_metrics_result()
+        # Metrics would ask for each of their variables by itself.
+        known = zip(self._counters(), self._summed(), strict=True)
+        with keras.StatelessScope(state_mapping=list(known)):
+            found = self._model.get_metrics_result()
         numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, dict(found))
         return {k: float(v) if v.ndim == 0 else v for k, v in numbers.items()}
+
+    def _counters(self) -> list:
+        return [v for v in self._model.metrics_variables if v.aggregation == "sum"]
+
+    def _sums(self) -> list:
+        values = [tf.identity(v.value) for v in self._counters()]
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     def settle(self) -> None:
         """Give batch normalisation the mean of the workers' running statistics.

@@ -18,7 +18,7 @@ KERAKD = ("-c", "from kerakd.cli import main; main()")
 
 def run_of(folder, *more):
     recipe = folder / "tiny.yaml"
-    recipe.write_text(strict_yaml.dump(page(student__training__epochs=40)))
+    recipe.write_text(strict_yaml.dump(page(student__training__epochs=12)))
     figures = [["--json", folder / f"{index}.json"] for index in (0, 1)]
     command = ("run", recipe, "--out", folder / "run", "--strategy", "multi_worker")
     return start_workers(2, *KERAKD, *command, "--quiet", *more, each=figures)
@@ -50,7 +50,7 @@ def test_workers_carry_out_a_recipe_and_take_it_up_again(tmp_path):
     for name in ("report.html", "student.keras", "student_int8.tflite"):
         assert (out / name).is_file(), name
     rows = (out / "history_student.csv").read_text().splitlines()
-    assert len(rows) == 1 + 40
+    assert len(rows) == 1 + 12
 
 
 def test_what_workers_cannot_do_together_is_refused(monkeypatch):
