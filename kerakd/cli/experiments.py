@@ -1,13 +1,12 @@
 """`kerakd run`, `train-teacher`, `distill` and `demo`: recipes carried out."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kerakd.cli import cases, common, several
+from kerakd.cli import cases, common, several, spreading
 from kerakd.cli.errors import resume_hint
 
 _PANEL = "Experiments"
@@ -134,7 +133,7 @@ def run(
             raise RecipeError("--folds goes with neither --sweep nor --splits.")
         options = {"folds": folds}
     if len(loaded) > 1:
-        with _spread(devices, strategy):
+        with spreading.over(devices, strategy):
             several.in_turn(loaded, out, data, weights, resume, quiet, json, **options)
         return
     ((page, one),) = loaded.items()
@@ -295,7 +294,7 @@ def _carry_out(
     carry_out = run.run_recipe if folds is None else run.run_folds
     if folds is not None:
         options["count"] = folds
-    with _spread(devices, strategy):
+    with spreading.over(devices, strategy):
         metrics = carry_out(
             recipe,
             out,
@@ -308,37 +307,11 @@ def _carry_out(
             say=common.say,
             **options,
         )
-        if not _keeps_files(strategy):
+        if not spreading.keeps_files(strategy):
             print("This worker's part is done; the run folder is that of worker 0.")
             return
     _tell(metrics, out)
     common.write_figures(json, metrics)
-
-
-def _spread(devices: int | None, strategy: str | None) -> Any:
-    """The context in which trainings use several devices, where that was asked for."""
-    if devices is None and strategy is None:
-        return contextlib.nullcontext()
-    from kerakd.training import on_devices
-
-    if strategy == "multi_worker":
-        from kerakd.training.workers import read_cluster
-
-        cluster = read_cluster()
-        common.say(
-            f"Worker {cluster.index} of {cluster.count} (counted from 0); it waits "
-            "until all are there"
-        )
-    return on_devices(devices, strategy)
-
-
-def _keeps_files(strategy: str | None) -> bool:
-    """Whether this process has the run folder, and not another worker."""
-    if strategy is None:
-        return True
-    from kerakd.training.devices import keeps_files
-
-    return keeps_files()
 
 
 def _tell(metrics: dict[str, Any], out: Path) -> None:

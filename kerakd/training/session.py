@@ -216,6 +216,12 @@ class Session:
 
     def run(self) -> keras.callbacks.History:
         """Train to the end, from the start or from a checkpoint."""
+        if devices.cluster() is not None:
+            # Workers make variables together, and would wait for those that others
+            # do not have.
+            shapes = [tuple(v.shape) for v in self.network.variables]
+            same = [self.name, self.options.get_config(), shapes, self.resume]
+            workers.agree(devices.cluster(), same)
         with mixed_precision(self.network, self.options.mixed_precision):
             with devices.variables():
                 network = devices.placed(self.network)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from kerakd.distillation import replicas
 from kerakd.training import labels_step
+from kerakd.training.fused_normalization import fused_batch_norm
 
 
 class WorkersFit:
@@ -32,7 +33,8 @@ class WorkersFit:
         self._index = index
 
         def train(data, rows):
-            with replicas.counting(rows):
+            # Which only the thread that traces the step looks for.
+            with fused_batch_norm(), replicas.counting(rows):
                 logs = model.train_step(data)
             # So that all workers see the same, and stop at the same step.
             context = tf.distribute.get_replica_context()
@@ -45,7 +47,8 @@ class WorkersFit:
         self._train = self._on_iterator(train)
         self._test = self._on_iterator(test)
         self._settle = tf.function(lambda: strategy.run(self._average))
-        self._summed = tf.function(lambda: strategy.run(self._sums))
+        # By how many there are: some are made when they are first needed.
+        self._summed = tf.function(lambda count: strategy.run(self._sums))
         self._validation = (None, None)
 
     def _on_iterator(self, step: Any) -> Any:
@@ -126,7 +129,8 @@ class WorkersFit:
     def _logs(self) -> dict[str, Any]:
         """The metrics over the samples of all workers, who ask for them together."""
         # Metrics would ask for each of their variables by itself.
-        known = zip(self._counters(), self._summed(), strict=True)
+        counters = self._counters()
+        known = zip(counters, self._summed(len(counters)), strict=True)
         with keras.StatelessScope(state_mapping=list(known)):
             found = self._model.get_metrics_result()
         numbers = keras.tree.map_structure(keras.ops.convert_to_numpy, dict(found))

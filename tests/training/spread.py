@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 import kerakd
+from kerakd.errors import RecipeError
 from kerakd.losses import Hint, KLDivergence
 from kerakd.training import devices
 
@@ -73,6 +74,15 @@ def trainings():
     return found
 
 
+def refuse_accumulation():
+    try:
+        train(arrays(32), gradient_accumulation=2)
+    except RecipeError as error:
+        assert "`gradient_accumulation` cannot be had" in str(error)
+    else:
+        raise AssertionError("gradient_accumulation was taken")
+
+
 def main(out):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -89,6 +99,8 @@ def main(out):
                 with kerakd.training.on_devices(2):
                     assert devices.current().count == 2
                     history, student = run()
+                    if keras.backend.backend() == "tensorflow":
+                        refuse_accumulation()
             for key, values in history.items():
                 found[f"{where}/{name}/history/{key}"] = np.array(values)
             for i, weight in enumerate(student.get_weights()):

@@ -86,10 +86,10 @@ def test_a_lost_worker_ends_the_others_and_all_go_on_where_they_were(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_that_were_given_different_data_do_not_train(tmp_path):
-    codes, told = ended(
-        start_workers(2, "-m", "tests.training.working", "stranger", tmp_path)
-    )
+@pytest.mark.parametrize("what", ["data", "network"])
+def test_workers_that_were_given_different_things_do_not_train(tmp_path, what):
+    command = ("-m", "tests.training.working", "stranger", tmp_path, what)
+    codes, told = ended(start_workers(2, *command))
     assert codes == [2, 2]
     for text in told:
         assert "Worker 1 was given other data, networks or options" in text

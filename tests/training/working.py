@@ -52,9 +52,14 @@ def resumed(folder, out, epoch, step):
     np.savez(Path(folder) / f"{Path(out).name}-{who()}.npz", **found)
 
 
-def stranger(folder):
-    """One of the workers has other data."""
-    spread.train(spread.arrays(32 if who() == "0" else 48))
+def stranger(folder, what):
+    """One of the workers has other data, or another network."""
+    other = who() != "0"
+    if what == "data":
+        spread.train(spread.arrays(48 if other else 32))
+    else:
+        network = spread.network(5 if other else 4, seed=2)
+        kerakd.train_teacher(network, spread.arrays(32), epochs=1, verbose=0)
 
 
 def who():
