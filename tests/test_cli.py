@@ -231,6 +231,29 @@ def test_evaluate_takes_images_from_elsewhere_under_other_names(
     assert "--map takes THEIRS=OURS" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "reads the environment variable TF_CONFIG, which is not set"),
+        ("{'cluster'}", "TF_CONFIG is malformed: it is no JSON"),
+        ('{"cluster": {"worker": ["a:1"]}}', "must hold the objects `cluster` and"),
+    ],
+)
+def test_several_workers_have_to_be_told_of_one_another(
+    call, write_recipe, tmp_path, monkeypatch, value, reason
+):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    out = tmp_path / "run"
+    for command in ("run", "train-teacher"):
+        arguments = (command, write_recipe(), "--out", out)
+        result = call(*arguments, "--strategy", "multi_worker", code=2)
+        (sentence,) = result.stderr.strip().splitlines()
+        assert sentence.startswith("error: ") and reason in sentence
+        assert not out.exists()
+
+
 def test_predict_answers_for_both_kinds_of_file(call, finished, tmp_path):
     images = sorted((finished / "phantom" / "Testing").rglob("*.png"))[:2]
     answers = []
