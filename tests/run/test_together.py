@@ -47,7 +47,7 @@ def test_workers_carry_out_a_recipe_and_take_it_up_again(tmp_path):
     assert metrics == read_json(out / "metrics.json")
     assert metrics["models"]["student"]["test"]["count"]
     assert not (tmp_path / "1.json").exists()
-    for name in ("report.html", "student.keras", "student_int8.tflite"):
+    for name in ("report.html", "student.keras", "student_float32.tflite"):
         assert (out / name).is_file(), name
     rows = (out / "history_student.csv").read_text().splitlines()
     assert len(rows) == 1 + 12
