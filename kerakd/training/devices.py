@@ -2,8 +2,8 @@
 
 TensorFlow spreads a batch by `tf.distribute.MirroredStrategy` on one machine and by
 `MultiWorkerMirroredStrategy` on several, JAX by `keras.distribution.DataParallel`. All
-want variables that are born with them, so a
-training within the context is one of copies, whose weights come home at its end.
+want variables that are born with them, so a training within the context is one of
+copies, whose weights come home at its end.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ class Devices:
 
 @contextlib.contextmanager
 def on_devices(count: int | None = None, strategy: str | None = None) -> Iterator[None]:
-    """Spread trainings within this context over several devices.
+    """Spread trainings within this context over several devices, or machines.
 
     A batch is dealt to the devices, and their gradients are added up: losses, metrics
     and weights of samples are those of one device with the same batch. What looks at a
