@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kerakd import hardware
 from tests.backends import interpreter, run_python
 from tests.distillation import backend_cases
 
@@ -53,6 +54,11 @@ def found(reference, tmp_path_factory):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("case", backend_cases.CASES)
 def test_five_steps_agree_with_tensorflow(reference, found, backend, case):
+    if case == "bfloat16" and not hardware.computes("bfloat16"):
+        pytest.skip(
+            "This processor has no bfloat16: TensorFlow makes it of float32 and rounds "
+            "at other places than it does elsewhere (3e-4 off, docs/backends.md)."
+        )
     other = found(backend)
     assert other["backend"] == backend
     compared = 0
