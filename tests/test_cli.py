@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import kerakd
-from kerakd.cli import app
+from kerakd.cli import app, interrupt
 from kerakd.cli.errors import as_sentence
 from kerakd.errors import DataError
 from kerakd.recipe import strict_yaml
@@ -376,6 +376,21 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
     assert errors.rstrip().endswith("--resume")
     assert "Traceback" not in errors
     assert json.loads(checkpoint.read_text())["epoch"] >= 1
+
+
+def test_a_dropped_ctrl_c_is_given_again(monkeypatch):
+    monkeypatch.setattr(interrupt, "_AGAIN", 0.05)
+    before = signal.getsignal(signal.SIGINT)
+    dropped = 0
+    with pytest.raises(KeyboardInterrupt), interrupt.insisting():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            dropped += 1
+        time.sleep(30)
+    assert dropped == 1
+    assert signal.getsignal(signal.SIGINT) is before
+    time.sleep(0.2)  # It is over: nothing comes any more.
 
 
 # Errors -------------------------------------------------------------------------------

@@ -6,14 +6,13 @@
 Anything else is a fault of kerakd and keeps its traceback.
 """
 
-import _thread
 import errno
 import sys
-import threading
 
 import typer
 from typer.core import TyperGroup
 
+from kerakd.cli.interrupt import insisting
 from kerakd.errors import KerakdError
 
 _FULL = "the disk is full; free some space or choose another folder"
@@ -55,9 +54,9 @@ class SentenceGroup(TyperGroup):
 
     def invoke(self, ctx):
         resume_hint.clear()
-        sys.unraisablehook = _interrupt_again
         try:
-            return super().invoke(ctx)
+            with insisting():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             _say("Interrupted.", *resume_hint)
             raise typer.Exit(130) from None
@@ -67,15 +66,6 @@ class SentenceGroup(TyperGroup):
                 raise
             _say(f"error: {sentence}")
             raise typer.Exit(2) from None
-
-
-def _interrupt_again(unraisable):
-    """Ctrl-C that came while a destructor ran, where Python drops the exception."""
-    if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        # Not at once: what is raised here would be dropped as well.
-        threading.Timer(0.05, _thread.interrupt_main).start()
-    else:
-        sys.__unraisablehook__(unraisable)
 
 
 def as_sentence(error: Exception) -> str | None:
