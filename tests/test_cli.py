@@ -335,7 +335,7 @@ def group(): pass
 @app.command()
 def run():
     Dropped()
-    time.sleep(5)
+    time.sleep(60)
 app()
 """
     ended = subprocess.run(
