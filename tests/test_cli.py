@@ -380,7 +380,8 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(write_recipe, tmp_path):
 
 def test_a_dropped_ctrl_c_is_given_again(monkeypatch):
     monkeypatch.setattr(interrupt, "_AGAIN", 0.05)
-    before = signal.getsignal(signal.SIGINT)
+    # Where the tests were started in the background it is ignored, and stays so.
+    outer = signal.signal(signal.SIGINT, signal.default_int_handler)
     dropped = 0
     with pytest.raises(KeyboardInterrupt), interrupt.insisting():
         try:
@@ -389,8 +390,9 @@ def test_a_dropped_ctrl_c_is_given_again(monkeypatch):
             dropped += 1
         time.sleep(30)
     assert dropped == 1
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     time.sleep(0.2)  # It is over: nothing comes any more.
+    signal.signal(signal.SIGINT, outer)
 
 
 # Errors -------------------------------------------------------------------------------

@@ -67,8 +67,9 @@ def assert_trained_alike(online, cached):
     if same_in_any_batch():
         assert_same_weights(online, cached)
         return
+    # A last digit grows to 1e-4 by Adam's steps; another teacher makes 4e-2.
     for one, other in zip(weights_of(online), weights_of(cached), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+        np.testing.assert_allclose(one, other, rtol=5e-4, atol=5e-4)
 
 
 def assert_same_weights(a, b):
