@@ -1,18 +1,22 @@
 """What a step of the student spends its time on: `kerakd benchmark profile`."""
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from kerakd.benchmark import timing
 from kerakd.benchmark.step import Pair, in_fused_mode
 
-_FUSED = "adam, fused normalisation"
+_FUSED = "adam, fused"
+# Starts of each kind that are timed, which take seconds each.
+_STARTS = 3
 # Operations that are named; the others are one row.
 _NAMED = 14
 # What runs the operations, which is written like one.
@@ -37,10 +41,11 @@ def benchmark_profile(
 
     Returns:
         A JSON-able dict: `steps` (milliseconds by kind: `forward`, `gradients`, which
-        include it, and whole steps with `sgd`, `adam`, `adam, fused normalisation` (as
-        in `kerakd.train_student`), `adam, 4 steps in one call` and `adam, XLA`),
-        `ratios` to the step with Adam, `operations` (processor milliseconds a step of
-        each kind of operation, `adam` and fused), the arguments and the machine.
+        include it, and whole steps with `sgd`, `adam`, `adam, fused` (as in
+        `kerakd.train_student`), `adam, 4 steps in one call` and `adam, XLA`), `starts`
+        (milliseconds until a new model's first step is over, `adam` and fused),
+        `ratios` of both to Adam's, `operations` (processor milliseconds a step of each
+        kind of operation, `adam` and fused), the arguments and the machine.
     """
     count = 4
     pair = Pair(image_size, batch_size, "plain_cnn", student)
@@ -49,9 +54,7 @@ def benchmark_profile(
         "gradients": _repeated(_gradients(pair), count),
         "sgd": pair.block(pair.new_student(), count, optimizer=_sgd()),
         "adam": pair.block(pair.new_student(), count),
-        "adam, fused normalisation": in_fused_mode(
-            pair.block(pair.new_student(), count)
-        ),
+        _FUSED: in_fused_mode(pair.block(pair.new_student(), count)),
         "adam, 4 steps in one call": pair.block(
             pair.new_student(), 1, steps_per_execution=count
         ),
@@ -60,6 +63,7 @@ def benchmark_profile(
         blocks["adam, XLA"] = pair.block(pair.new_student(), count, jit_compile=True)
     machine = timing.machine()
     times = timing.interleave(blocks, repeats)
+    starts = _starts(pair, min(repeats, _STARTS))
     return {
         "image_size": image_size,
         "batch_size": batch_size,
@@ -67,6 +71,7 @@ def benchmark_profile(
         "student": student,
         **machine,
         "steps": {name: timing.milliseconds(t, count) for name, t in times.items()},
+        "starts": {name: timing.milliseconds(t, 1) for name, t in starts.items()},
         "operations": {
             name: operations(blocks[name], count) for name in ("adam", _FUSED)
         },
@@ -74,6 +79,12 @@ def benchmark_profile(
             f"{name} / adam": {**timing.ratio(times, name, "adam"), "bar": None}
             for name in times
             if name != "adam"
+        }
+        | {
+            "first step, fused / first step": {
+                **timing.ratio(starts, _FUSED, "adam"),
+                "bar": None,
+            }
         },
     }
 
@@ -109,6 +120,22 @@ def operations(block: Callable[[], Any], count: int) -> dict[str, float]:
     rows = found.most_common()
     named = {name.removeprefix("_MklNative"): spent for name, spent in rows[:_NAMED]}
     return {**named, "others": sum(spent for _, spent in rows[_NAMED:])}
+
+
+def _starts(pair: Pair, repeats: int) -> dict[str, np.ndarray]:
+    """Seconds (clock, processor) until a new model's first step is over."""
+    kinds = {"adam": lambda block: block, _FUSED: in_fused_mode}
+    taken: dict[str, list] = {name: [] for name in kinds}
+    for _ in range(repeats):
+        for name, mode in kinds.items():
+            model = pair.new_student()
+            block = mode(pair.block(model, 1))
+            model.optimizer.build(model.trainable_variables)
+            start = time.perf_counter(), time.process_time()
+            block()
+            end = time.perf_counter(), time.process_time()
+            taken[name].append(np.subtract(end, start))
+    return {name: np.array(seconds) for name, seconds in taken.items()}
 
 
 def _sgd() -> keras.optimizers.Optimizer:

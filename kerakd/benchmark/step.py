@@ -19,7 +19,7 @@ from kerakd.distillation.fast_teacher import in_dtype
 from kerakd.distillation.logits import KLDivergence
 from kerakd.distillation.maps import AttentionTransfer
 from kerakd.errors import RecipeError
-from kerakd.training.fused_normalization import fused_batch_norm
+from kerakd.training.fusing import fused_operations
 
 _CLASSES = 4
 _TEMPERATURE = 4.0
@@ -258,7 +258,7 @@ def in_fused_mode(block: Callable[[], None]) -> Callable[[], None]:
     """A block whose steps are traced, and so compiled, as kerakd's own `fit` is."""
 
     def run():
-        with fused_batch_norm():
+        with fused_operations():
             block()
 
     return run

@@ -6,20 +6,14 @@ the same in two passes.
 """
 
 import contextlib
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-_LOCK = threading.RLock()
-_ACTIVE = threading.local()
-_entered = 0
-_keras_call: Any = None
+from kerakd.training.patching import Replacement
 
 
-@contextlib.contextmanager
-def fused_batch_norm() -> Iterator[None]:
+def fused_batch_norm() -> contextlib.AbstractContextManager[None]:
     """Within it, batch normalisation called by this thread in training is fused.
 
     `kerakd.train_teacher` and `train_student` always train so. Around a `fit` of your
@@ -37,53 +31,25 @@ def fused_batch_norm() -> Iterator[None]:
     itself, TensorFlow's operation the unbiased one). Does nothing on other backends.
     Afterwards Keras's class is as it was.
     """
-    if keras.backend.backend() != "tensorflow":
-        yield
-        return
-    before = getattr(_ACTIVE, "depth", 0)
-    _enter()
-    _ACTIVE.depth = before + 1
-    try:
-        yield
-    finally:
-        _ACTIVE.depth = before
-        _leave()
+    return _REPLACEMENT.active()
 
 
-def _enter() -> None:
-    global _entered, _keras_call
-    with _LOCK:
-        if not _entered:
-            _keras_call = keras.layers.BatchNormalization.call
-            keras.layers.BatchNormalization.call = _call
-        _entered += 1
-
-
-def _leave() -> None:
-    global _entered
-    with _LOCK:
-        _entered -= 1
-        if not _entered:
-            keras.layers.BatchNormalization.call = _keras_call
-
-
-def _call(self, inputs, training=None, mask=None):
+def _call(original, self, inputs, training=None, mask=None) -> Any:
     if (
         not training
         or not self.trainable
-        or not getattr(_ACTIVE, "depth", 0)
         or mask is not None
         or len(inputs.shape) != 4
         or self.axis not in (-1, 3)
         or self.renorm
         or self.synchronized
     ):
-        return _keras_call(self, inputs, training=training, mask=mask)
+        return original(self, inputs, training=training, mask=mask)
     import tensorflow as tf
 
     dtype = keras.backend.result_type(inputs.dtype, "float32")
     if dtype != "float32":
-        return _keras_call(self, inputs, training=training, mask=mask)
+        return original(self, inputs, training=training, mask=mask)
     x = keras.ops.cast(inputs, dtype)
     channels = x.shape[-1]
     ones, zeros = tf.ones([channels]), tf.zeros([channels])
@@ -107,3 +73,6 @@ def _call(self, inputs, training=None, mask=None):
         old = keras.ops.cast(moving, dtype)
         moving.assign(old * self.momentum + new * (1 - self.momentum))
     return keras.ops.cast(y, self.compute_dtype)
+
+
+_REPLACEMENT = Replacement(keras.layers.BatchNormalization, "call", _call)

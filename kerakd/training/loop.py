@@ -8,7 +8,7 @@ import keras
 
 from kerakd.training import checkpoint, engine
 from kerakd.training.checkpoint import Position
-from kerakd.training.fused_normalization import fused_batch_norm
+from kerakd.training.fusing import fused_operations
 from kerakd.training.history import Chronicle, refill
 
 
@@ -218,7 +218,7 @@ def run(
         steps = (last - epoch) * steps_per_epoch - step
         callbacks.offset = step
         try:
-            with fused_batch_norm():
+            with fused_operations():
                 engine.fitting(model).fit(
                     stream(epoch * steps_per_epoch + step, steps),
                     validation_data=validation,

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kerakd.distillation import replicas
 from kerakd.training import labels_step
-from kerakd.training.fused_normalization import fused_batch_norm
+from kerakd.training.fusing import fused_operations
 
 
 class WorkersFit:
@@ -34,7 +34,7 @@ class WorkersFit:
 
         def train(data, rows):
             # Which only the thread that traces the step looks for.
-            with fused_batch_norm(), replicas.counting(rows):
+            with fused_operations(), replicas.counting(rows):
                 logs = model.train_step(data)
             # So that all workers see the same, and stop at the same step.
             context = tf.distribute.get_replica_context()

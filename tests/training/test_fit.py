@@ -35,7 +35,7 @@ def test_without_a_teacher_it_is_plain_fit(net, arrays, same):
         metrics=["accuracy"],
         jit_compile=False,
     )
-    with kerakd.training.fused_batch_norm():
+    with kerakd.training.fused_operations():
         expected = other.fit(data, validation_data=data, epochs=2, verbose=0)
     assert same(one, other)
     rates = history.history.pop("learning_rate")
