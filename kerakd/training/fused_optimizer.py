@@ -1,8 +1,9 @@
-"""Adam's step as one operation of TensorFlow's for each weight, not as thirty.
+"""Adam's update of a weight as one operation of TensorFlow's.
 
 Keras 3 composes it of differences, squares and roots, and of reading and casting what
-they need. A ResNet-101 has 314 trainable weights: half of the time until its first step
-is over went into writing those operations down.
+they need: 41 operations for each weight, where these are 19. A ResNet-101 has 418
+trainable weights: half of the time until its first step is over went into writing those
+operations down.
 """
 
 import contextlib
